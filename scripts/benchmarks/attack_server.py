@@ -259,9 +259,19 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def wait_until_idle(pid: int) -> None:
+    """Wait until a process has computed what earlier requests left, at most a minute."""
+    for _ in range(120):
+        cpu = cpu_seconds(pid)
+        time.sleep(0.5)
+        if cpu_seconds(pid) - cpu < 0.1:
+            return
+
+
 def measured(target: Target, attack: Callable[[Target], str]) -> tuple[list[str], list[str]]:
     """Run an attack; return the cells of its row, and the failures of the good client."""
     server, client = target.server, GoodClient(target)
+    wait_until_idle(server.process.pid)
     pid, before, peak = server.process.pid, server.rss, [server.rss]
     cpu, over = cpu_seconds(pid), threading.Event()
 
