@@ -13,14 +13,16 @@ from uvicorn.server import ServerState
 
 # On, for 0 seconds.
 _NO_LINGERING = struct.pack("ii", 1, 0)
+_TIME_FOR_A_REQUEST = 1.0
+"""Seconds in which a connection without a request is not closed before those with one."""
 
 
 class Protocol(H11Protocol):
     """HTTP protocol of uvicorn for clients that send nothing, read nothing, or send no HTTP.
 
     - If there are ``max_connections`` connections, a new one takes the place of the one that has
-      waited longest for its client; those without a request go first. If none waits for its
-      client, the new one is closed.
+      waited longest for its client; those without a request for a second go first. If none waits
+      for its client, the new one is closed.
     - A connection is closed ``time_out`` seconds after its beginning or its last response, unless
       the head of a request has come; and if the client does not read a response in that time.
       The time for a body is that of :func:`serkit.serving.server.http.read_body`.
@@ -78,7 +80,15 @@ class Protocol(H11Protocol):
         waiting = [other for other in others if other._waits_for_client]
         if not waiting:
             return False
-        longest = min(waiting, key=lambda other: (other._has_request, other._waiting_since))
+        # The request of a connection that has just begun may be on its way.
+        silent_since = self.loop.time() - _TIME_FOR_A_REQUEST
+        longest = min(
+            waiting,
+            key=lambda other: (
+                other._has_request or other._waiting_since > silent_since,
+                other._waiting_since,
+            ),
+        )
         self.connections.discard(longest)
         longest._abort()
         return True

@@ -156,7 +156,8 @@ def test_who_does_not_read_is_closed():
         assert sent.wait(20)
 
 
-def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(caplog):
+def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(caplog, monkeypatch):
+    monkeypatch.setattr("serkit.serving.server.protocol._TIME_FOR_A_REQUEST", 0)
     with contextlib.ExitStack() as stack:
         address = stack.enter_context(_running(_slow, _limited(max_connections=3)))
 
@@ -176,6 +177,20 @@ def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(caplog):
         asking.sendall(b"0\r\n\r\n")
         assert asking.recv(100)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_connection_that_has_just_begun_does_not_go_before_one_with_half_a_request():
+    with (
+        _running(_slow, _limited(max_connections=2)) as address,
+        socket.create_connection(address, 30) as asking,
+    ):
+        asking.sendall(_HEAD)
+        assert asking.recv(100).startswith(b"HTTP/1.1 404")
+        with socket.create_connection(address, 30) as fresh, socket.create_connection(address, 30):
+            # The answer that had begun ends here.
+            _rest(asking)
+            fresh.sendall(_GET)
+            assert _rest(fresh).startswith(b"HTTP/1.1 404")
 
 
 def test_if_all_wait_for_the_server_a_new_connection_is_closed(caplog):
