@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from serkit.errors import DamagedFileError, is_disk_full, short_repr
 
 _PARTIAL_PREFIX = ".partial-"
@@ -94,6 +92,9 @@ def remove_partials(folder: Path | str) -> None:
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Create a folder if missing, wait for its lock, and hold the lock in the ``with`` block."""
+    # Imported here, since its import takes longer than that of this module.
+    from filelock import FileLock
+
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         yield

@@ -5,14 +5,13 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from serkit.audio.containers import READABLE_SUFFIXES
 from serkit.cli.arguments import add_spectrograms, spec_of
 from serkit.cli.output import add_output, progress_of
 from serkit.errors import InputError, RecordingError, check_range
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from serkit.audio.spectrogram import SpectrogramSpec
 
 # Frames and bins of a spectrogram; width and height of a picture.
@@ -63,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     if options.first is not None:
         check_range("first", options.first, 1)
 
+    from serkit.audio.containers import READABLE_SUFFIXES
+
     inputs = {file: _read(file, options) for file in options.files}
     outputs = _output_paths(inputs, options)
     progress = progress_of(options)
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 def write_sound(
     path: Path,
-    spectrogram: np.ndarray,
+    spectrogram: "np.ndarray",
     spec: "SpectrogramSpec",
     iterations: int = 32,
     seed: int = 0,
@@ -105,6 +106,7 @@ def write_sound(
     Returns:
         The spectral convergence of the inversion.
     """
+    import numpy as np
     import soundfile
     import tensorflow as tf
 
@@ -122,7 +124,7 @@ def write_sound(
 
 
 def _output_paths(
-    inputs: dict[Path, np.ndarray], options: argparse.Namespace
+    inputs: "dict[Path, np.ndarray]", options: argparse.Namespace
 ) -> dict[Path, list[Path]]:
     """Return an output path for each spectrogram of each input file.
 
@@ -148,8 +150,12 @@ def _output_paths(
     return outputs
 
 
-def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
+def _read(file: Path, options: argparse.Namespace) -> "np.ndarray":
     """Read the spectrograms of one file, float32 ``(n, 224, 224, 1)`` in [-1, 1]."""
+    import numpy as np
+
+    from serkit.audio.containers import READABLE_SUFFIXES
+
     if not file.is_file():
         expected = "valid is a .npy, a .png or a recording"
         if file.exists():
@@ -170,7 +176,9 @@ def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
     )
 
 
-def _read_array(file: Path, first: int | None) -> np.ndarray:
+def _read_array(file: Path, first: int | None) -> "np.ndarray":
+    import numpy as np
+
     try:
         # Memory-mapped, so that only the first spectrograms of a large file are read.
         values = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -195,7 +203,8 @@ def _read_array(file: Path, first: int | None) -> np.ndarray:
     return np.array(values, np.float32)
 
 
-def _read_picture(file: Path, dark_is_loud: bool) -> np.ndarray:
+def _read_picture(file: Path, dark_is_loud: bool) -> "np.ndarray":
+    import numpy as np
     import tensorflow as tf
 
     data = file.read_bytes()
