@@ -73,7 +73,9 @@ def run(options: argparse.Namespace) -> int:
     if options.plan and (options.label or options.count is not None):
         raise InputError("--plan with --class or --count; valid are --plan, or both of the others")
     if not (options.plan or options.label or options.count is not None):
-        raise InputError("neither --plan nor --class with --count is given; one of them is needed")
+        raise InputError(
+            "one of these is needed: --plan balance, for all rare classes; or --class with --count"
+        )
     if options.label and options.count is None:
         raise InputError("--class needs --count")
     if options.count is not None and not options.label:

@@ -55,8 +55,8 @@ def estimate_cost(
     """Measure some steps of each network, and extrapolate to all unfinished training runs.
 
     The estimate leaves out the time for spectrograms and for sampling from GANs, which is short
-    compared with training. It leaves out training runs with ``more_seeds``, too. A GAN that stops
-    early takes less time than estimated. Linear classifiers, which take seconds, are left out.
+    compared with training. A GAN that stops early takes less time than estimated. Linear
+    classifiers, which take seconds, are left out.
 
     Args:
         comparison: before :meth:`serkit.studies.engine.Comparison.run`.
@@ -98,14 +98,22 @@ def cost_table(costs: Sequence[Cost]) -> str:
 
 
 def unfinished_runs(comparison: Comparison) -> list[GANRun | ClassifierRun]:
-    """Return the training runs that are not done, without those with ``more_seeds``."""
+    """Return the training runs that are not done.
+
+    Which arms are trained with ``more_seeds`` is known only after the others. The function returns
+    runs of ``none`` and of the first others, as many as there will be.
+    """
     settings = comparison.settings
+    seeds_by_arm = {
+        arm: (*settings.seeds, *(settings.more_seeds if position <= settings.best else ()))
+        for position, arm in enumerate(comparison.arms)
+    }
     # Tasks with the same folder are one task.
     runs = {
         task.folder: task
-        for arm in comparison.arms
+        for arm, seeds in seeds_by_arm.items()
         for fold in comparison.folds
-        for _, task in comparison.tasks(fold, arm, settings.classifiers, settings.seeds)
+        for _, task in comparison.tasks(fold, arm, settings.classifiers, seeds)
         if isinstance(task, GANRun | ClassifierRun)
     }
     return [run for run in runs.values() if not run.is_done]

@@ -247,7 +247,7 @@ def test_the_default_folder_is_in_the_run(run_folder, tmp_path):
         ),
         (_of("angry", 3), "--class angry", 2),
         (_of("female_sad", 0), "`--count` must be 1 or more. Received: --count 0", 2),
-        ((), "neither --plan nor --class with --count is given", 2),
+        ((), "one of these is needed: --plan balance", 2),
         ((*_of("female_sad", 3), "--plan", "report"), "--plan with --class or --count", 2),
         (("--count", "3", "--plan", "balance"), "--plan with --class or --count", 2),
         (("--class", "female_sad"), "--class needs --count", 2),

@@ -50,6 +50,21 @@ def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, thr
     assert compact.seconds == pytest.approx(3 * sum(each))
 
 
+def test_runs_with_more_seeds_are_counted(
+    settings_of, small, synthetic_root, tmp_path, three_seconds
+):
+    settings = settings_of(
+        synthetic_root,
+        arms=("none", "oversampling", "specaugment"),
+        classifiers=("compact",),
+        more_seeds=(1, 2),
+        best=1,
+    )
+    (compact,) = estimate_cost(Comparison(settings, tmp_path))
+    # Three arms with one seed; none and the best arm with two more.
+    assert compact.runs == 3 * (3 + 2 * 2)
+
+
 def test_what_is_done_costs_nothing(comparison, monkeypatch):
     monkeypatch.setattr(cost, "unfinished_runs", lambda comparison: [])
     assert estimate_cost(comparison) == []
