@@ -61,7 +61,8 @@ def _runs(folder: Path) -> Iterator[tuple[datetime, str, str, str]]:
         if kind == "compare" and (path / "metrics.json").exists():
             kind = "demo"
         time = datetime.fromtimestamp((path / name).stat().st_mtime)
-        yield time, str(path.relative_to(folder)), kind, text
+        name = folder.resolve().name if path == folder else str(path.relative_to(folder))
+        yield time, name, kind, text
 
 
 def _describe_evaluation(results: Mapping[str, Any]) -> str:
@@ -83,10 +84,11 @@ def _describe_comparison(results: Mapping[str, Any]) -> str:
     for protocol, of_protocol in results["protocols"].items():
         for classifier, of_classifier in of_protocol["classifiers"].items():
             uars = {name: arm["uar"] for name, arm in of_classifier["arms"].items()}
-            best = max(uars, key=lambda name: uars[name]["value"])
-            shown = [f"{name} {_per_cent(uars[name])}" for name in dict.fromkeys(["none", best])]
+            others = [name for name in uars if name != "none"]
+            best = sorted(others, key=lambda name: uars[name]["value"])[-1:]
+            shown = [f"{name} {_per_cent(uars[name])}" for name in ("none", *best)]
             leaky = ", LEAKY" if of_protocol["leaky"] else ""
-            parts.append(f"{classifier} ({protocol}{leaky}), UAR: {'; best: '.join(shown)}")
+            parts.append(f"{classifier} ({protocol}{leaky}), UAR: {'; best other: '.join(shown)}")
     return "\n".join(parts)
 
 
@@ -109,12 +111,14 @@ def _per_cent(measure: dict[str, float | None]) -> str:
     return f"{format_interval(measure)} %"
 
 
+_NO_RESULTS = "no results yet: an experiment, or stopped; the same command resumes"
+
 # Command and description by the file that has its results, the most specific file first.
 _READERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "evaluation.json": ("evaluate", _describe_evaluation),
     "best.json": ("tune", _describe_search),
     "comparison.json": ("compare", _describe_comparison),
     "metrics.json": ("train", _describe_training),
-    "settings.json": ("", lambda settings: "no results: not finished, or an experiment"),
+    "settings.json": ("", lambda settings: _NO_RESULTS),
     "audit.json": ("audit", _describe_audit),
 }

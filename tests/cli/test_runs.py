@@ -5,7 +5,7 @@ from serkit.cli.main import main
 from serkit.datasets.audit import audit
 
 UAR = {"value": 0.5, "low": 0.4, "high": 0.6}
-ARMS = {"none": {"uar": UAR}, "speed": {"uar": {"value": 0.55, "low": None, "high": None}}}
+ARMS = {"none": {"uar": UAR}, "speed": {"uar": {"value": 0.45, "low": None, "high": None}}}
 COMPARISON = {"protocols": {"k-fold": {"leaky": False, "classifiers": {"compact": {"arms": ARMS}}}}}
 TRAINED = {"test": {"groups": [{"clips": 9, "measures": {"uar": UAR}}]}}
 
@@ -32,7 +32,7 @@ def test_each_run_is_a_line_with_its_numbers(synthetic_root, tmp_path, capsys):
     assert set(found) == {"checked", "trained", "a/compared", "begun", "tuned", "evaluated"}
     assert "(train, " in found["trained"]
     assert "UAR 50.0 [40.0, 60.0] %, 9 clips" in found["trained"]
-    assert "none 50.0 [40.0, 60.0] %; best: speed 55.0 %" in found["a/compared"]
+    assert "none 50.0 [40.0, 60.0] %; best other: speed 45.0 %" in found["a/compared"]
     assert "0.5 (as it was: 0.4), 3 trials" in found["tuned"]
     assert "1 on 7 clips" in found["evaluated"]
     assert "no results" in found["begun"]
@@ -48,6 +48,12 @@ def test_a_damaged_run_does_not_hide_the_others(tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.count("metrics.json is damaged") == 2
     assert "UAR 50.0 [40.0, 60.0] %" in out
+
+
+def test_a_run_alone_is_named_by_its_folder(tmp_path, capsys):
+    _write(tmp_path / "mine", metrics=TRAINED)
+    assert main(["runs", str(tmp_path / "mine")]) == 0
+    assert capsys.readouterr().out.startswith("mine  (train, ")
 
 
 def test_no_runs_are_an_error(tmp_path, capsys):
