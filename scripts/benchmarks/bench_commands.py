@@ -106,7 +106,7 @@ def main() -> None:
     options = parse_options(parser, minutes=0.3)
     train = ["--weights", str(options.weights.resolve())] if options.weights else []
     if options.quick:
-        train = ["--classifier", "compact", "--epochs", "1", "--folds", "2"]
+        train = ["--classifier", "compact", "--epochs", "1", "--folds", "3"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recordings = options.recordings

@@ -1,4 +1,4 @@
-"""The queue that batches requests, and the model versions that a server has loaded."""
+"""The queues that batch requests, and the model versions that a server has loaded."""
 
 import asyncio
 import logging
