@@ -65,6 +65,18 @@ def test_before_any_work_nothing_is_written_that_a_kill_would_leave(tmp_path):
         assert read_json(tmp_path / "settings.json") == {"seed": 1}
 
 
+def test_a_call_that_fails_before_it_writes_a_file_leaves_no_folder(tmp_path):
+    _failing(tmp_path / "run", InputError("no recordings"), {"seed": 1})
+    assert not (tmp_path / "run").exists()
+    _failing(
+        tmp_path / "run",
+        InputError("no such class"),
+        {"seed": 1},
+        lambda run: (run.folder / "manifest.csv").touch(),
+    )
+    assert (tmp_path / "run" / "manifest.csv").exists()
+
+
 @pytest.mark.parametrize("error", [InputError("x"), KeyboardInterrupt()])
 def test_once_work_has_begun_the_settings_stay(tmp_path, error):
     _failing(tmp_path, error, {"seed": 1}, lambda run: run.begin_work())

@@ -94,7 +94,7 @@ def commands(recordings: Path, train: list[str], minutes: float) -> list[Command
         Command(["spectrogram", one, "--out", "spectrogram.png"], "spectrogram.png"),
         Command(["compare", *roots, "--out", "compare"], "compare", minutes),
         Command(["demo", *roots, "--out", "demo", "--export", "models/demo"], "demo", minutes),
-        Command(["tune", "compact", *roots, "--out", "tune"], "tune", minutes),
+        Command(["tune", "classifier", *roots, "--out", "tune"], "tune", minutes),
     ]
 
 

@@ -305,19 +305,20 @@ def engine_of(options: argparse.Namespace) -> AbstractContextManager[Any]:
         SchedulerError: if no cluster answers at the address.
     """
     from serkit.tasks.graph import LocalEngine
-    from serkit.tasks.ray import RayEngine
+    from serkit.tasks.ray import RayEngine, RaySettings
 
+    settings = ray_settings(options)
     if options.engine == "local":
-        for option, value in (("--address", options.address), ("--storage", options.share)):
-            if value:
-                raise InputError(f"{option} without --engine ray; valid are both, or neither")
+        for name in ("address", "cpus", "gpus", "retries", "share"):
+            if getattr(settings, name) != getattr(RaySettings, name):
+                raise InputError(f"`{name}` must not be given without --engine ray.")
         if options.threads:
             import tensorflow as tf
 
             tf.config.threading.set_intra_op_parallelism_threads(options.threads)
             tf.config.threading.set_inter_op_parallelism_threads(options.threads)
         return nullcontext(LocalEngine())
-    return RayEngine(ray_settings(options))
+    return RayEngine(settings)
 
 
 def ray_settings(options: argparse.Namespace) -> "RaySettings":

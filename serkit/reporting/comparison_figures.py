@@ -51,6 +51,8 @@ def forest(differences: Mapping[str, Mapping[str, Any]], measure_name: str) -> F
             ha="center",
             fontsize=8,
             color=interval_colour,
+            # The line at 0 would make +0.2 look like -0.2.
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )
     return figure
 

@@ -13,8 +13,13 @@ import numpy.typing as npt
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.corpus_info import licences_of, synthetic_clips
-from serkit.errors import SerkitError
-from serkit.export.exportable_model import ExportableModel, PredictionSettings, load_network
+from serkit.errors import SerkitError, check_range
+from serkit.export.exportable_model import (
+    MAX_SAMPLES,
+    ExportableModel,
+    PredictionSettings,
+    load_network,
+)
 from serkit.export.saved_model import export_model
 from serkit.metrics.calibration import negative_log_likelihood, reliability
 from serkit.metrics.intervals import breakdown
@@ -51,7 +56,8 @@ class AbstentionSettings:
         samples: number of Monte Carlo samples of a network that draws random numbers.
 
     Raises:
-        InputError: if both or neither of ``coverage`` and ``accuracy`` are given.
+        InputError: if both or neither of ``coverage`` and ``accuracy`` are given, or a value is
+            out of range.
     """
 
     coverage: float | None = 0.9
@@ -60,6 +66,7 @@ class AbstentionSettings:
 
     def __post_init__(self) -> None:
         check_one_target(self.coverage, self.accuracy)
+        check_range("samples", self.samples, 1, MAX_SAMPLES)
 
 
 def calibrate(

@@ -29,6 +29,7 @@ _PACKAGES = (
 )
 
 _MAX_CHANGES_SHOWN = 4
+_LOCK_FILE = ".lock"
 
 
 class RunFolder:
@@ -38,7 +39,8 @@ class RunFolder:
 
     The constructor locks the folder. Use the object in a ``with`` statement, whose end unlocks it.
     The settings are written by :meth:`begin_work`, or at the end of the statement. So a call that
-    fails or is killed before any work does not bind later calls to its settings.
+    fails or is killed before any work does not bind later calls to its settings; one that fails
+    before it writes any file leaves no folder.
 
     Args:
         folder: the run folder, created if missing; only one process at a time may use it.
@@ -59,8 +61,9 @@ class RunFolder:
         self, folder: Path | str, settings: dict[str, Any], changeable: Collection[str] = ()
     ) -> None:
         self.folder: Path = Path(folder)
+        self._is_created = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = filelock.FileLock(self.folder / ".lock")
+        self._lock = filelock.FileLock(self.folder / _LOCK_FILE)
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout as error:
@@ -88,6 +91,9 @@ class RunFolder:
     ) -> None:
         if exception_type is None:
             self.begin_work()
+        elif self._is_created and [file.name for file in self.folder.iterdir()] == [_LOCK_FILE]:
+            (self.folder / _LOCK_FILE).unlink()
+            self.folder.rmdir()
         self._lock.release()
 
     def begin_work(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serkit.datasets.splits import Speakers
-from serkit.errors import InputError, check_choice
+from serkit.errors import InputError, check_choice, check_range
 from serkit.metrics.calibration import Uncertainty, uncertainty
 from serkit.metrics.selective import threshold_for_accuracy, threshold_for_coverage
 from serkit.training.batches import Source
@@ -88,13 +88,16 @@ def check_one_target(coverage: float | None, accuracy: float | None) -> None:
     """Check that a threshold is chosen either by ``coverage`` or by ``accuracy``.
 
     Raises:
-        InputError: if both are None or neither is.
+        InputError: if both are None or neither is, or if the one given is not 0 to 1.
     """
     if (coverage is None) == (accuracy is None):
         raise InputError(
             "Exactly one of `coverage` and `accuracy` must be given. "
             f"Received: coverage={coverage!r}, accuracy={accuracy!r}."
         )
+    for name, value in (("coverage", coverage), ("accuracy", accuracy)):
+        if value is not None:
+            check_range(name, value, 0.0, 1.0)
 
 
 def choose_threshold(

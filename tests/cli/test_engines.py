@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from serkit.cli.arguments import add_engine, engine_of, ray_settings
 from serkit.cli.main import main
-from serkit.errors import InputError
 from serkit.tasks.graph import LocalEngine, SchedulerError
 from serkit.tasks.ray import RaySettings
 
@@ -40,10 +39,12 @@ def test_predict_sets_tensorflow_s_threads_without_ray(monkeypatch, capsys):
     assert given == [1, 1]
 
 
-@pytest.mark.parametrize("given", [("--address", "host:1"), ("--storage", "memory://x")])
-def test_ray_options_are_refused_without_ray(given):
-    with pytest.raises(InputError, match=f"{given[0]} without --engine ray"):
-        engine_of(_options(*given))
+@pytest.mark.parametrize(
+    "given", ["--address host:1", "--storage memory://x", "--cpus 2", "--gpus 1", "--retries 0"]
+)
+def test_ray_options_are_refused_without_ray(given, capsys):
+    assert main(["predict", "nowhere", "x.wav", *given.split()]) == 2
+    assert f"`{given.split()[0]}` must not be given without --engine ray" in capsys.readouterr().err
 
 
 def test_an_address_that_does_not_answer_is_an_error():

@@ -82,6 +82,12 @@ def test_exactly_one_of_coverage_and_accuracy():
         AbstentionSettings(coverage=None)
 
 
+@pytest.mark.parametrize("settings", [{"coverage": 3.0}, {"samples": 0}, {"samples": 1001}])
+def test_settings_out_of_range_are_refused_before_any_work(settings):
+    with pytest.raises(InputError, match=f"`{next(iter(settings))}` must be between"):
+        AbstentionSettings(**settings)
+
+
 def test_the_exported_model_predicts_in_another_process(delivered, synthetic_corpus, capfd):
     file = Path(synthetic_corpus.files()[0])
     assert check_exported_model(delivered, file).startswith(f"{file}: ")
