@@ -23,6 +23,8 @@ from serkit.datasets.protocols import hold_out
 from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# As the commands set it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Ray's workers have a low priority by default, and starve beside a second process of tests.
 os.environ.setdefault("RAY_worker_niceness", "0")
 # Runs in this process and in others are compared bit for bit; both must use the same threads.

@@ -213,12 +213,6 @@ def band_centres(spec: SpectrogramSpec) -> npt.NDArray[Any]:
 
 
 @functools.lru_cache(maxsize=8)
-def _repeated_hann(length: int, rows: int) -> npt.NDArray[Any]:
-    """Return one row with the window for every frame, so that multiplying needs no broadcasting."""
-    return np.tile(hann(length), [rows, 1])
-
-
-@functools.lru_cache(maxsize=8)
 def hann(length: int) -> npt.NDArray[Any]:
     """Return a periodic Hann window, float32 ``(length,)``, from :func:`tf.signal.hann_window`."""
     with tf.init_scope():
@@ -261,7 +255,7 @@ def to_spectrogram(
 
 def _to_spectrogram(waveforms: tf.Tensor, spec: SpectrogramSpec, dtype: tf.DType) -> tf.Tensor:
     frames = tf.signal.frame(waveforms, spec.window, spec.hop)
-    frames *= tf.constant(_repeated_hann(spec.window, spec.frames))
+    frames *= tf.constant(hann(spec.window))
     power = _band_power(tf.signal.rfft(frames, [spec.fft]), spec)
     loudest = tf.reduce_max(power, axis=[1, 2], keepdims=True)
     relative = power / tf.maximum(loudest, _SILENT_POWER)

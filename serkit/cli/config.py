@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +95,8 @@ def _read(path: Path) -> Mapping[str, Any]:
             return read_json_object(path)
         except DamagedFileError as error:
             raise InputError(f"--config {path} is damaged: no JSON object") from error
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except ValueError as error:

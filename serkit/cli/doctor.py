@@ -1,7 +1,6 @@
 """``serkit doctor``: check what is installed, and say how to get what is missing."""
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -88,9 +87,12 @@ def _checks() -> Iterator[Check]:
 
 
 def _package(name: str) -> Check:
+    # This import is slow, and the other commands do not need it.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return Check(name, True, importlib.metadata.version(name), is_needed=True)
-    except importlib.metadata.PackageNotFoundError:
+        return Check(name, True, version(name), is_needed=True)
+    except PackageNotFoundError:
         return Check(name, False, f"not installed: pip install {name}", is_needed=True)
 
 

@@ -1,7 +1,6 @@
 """The argument parser of all commands, with suggestions for misspelled options."""
 
 import argparse
-import difflib
 import importlib
 import re
 import sys
@@ -141,6 +140,8 @@ def suggestion(
 
 
 def _did_you_mean(word: str, valid_words: Collection[str]) -> str:
+    import difflib
+
     # A lower cutoff suggests --folds for --foo.
     similar_words = difflib.get_close_matches(word, valid_words, n=1, cutoff=0.7)
     return f"; for {word}, did you mean {similar_words[0]}?" if similar_words else ""

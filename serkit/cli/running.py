@@ -1,13 +1,13 @@
 """Show errors and warnings of a command or experiment as single lines.
 
-Import this module before TensorFlow: it turns off the log messages of TensorFlow's C++ code. Among
-them a user could overlook serkit's messages.
+Import this module before TensorFlow, whose environment variables it sets. It turns off the log
+messages of TensorFlow's C++ code, among which a user could overlook serkit's messages; and it turns
+on oneDNN, with which convolutions are faster.
 """
 
 import argparse
 import contextlib
 import errno
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import logging
@@ -24,8 +24,9 @@ from typing import Any, NoReturn
 from serkit.errors import InputError, SerkitError, describe_os_error, is_disk_full
 from serkit.formatting import printable
 
-# TensorFlow reads this variable once, when it is imported.
+# TensorFlow reads these variables once, when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # The name of a Python argument in a message: in backquotes; or before "=", with or without a word
 # in quotes after it; or with an underscore.
@@ -52,7 +53,7 @@ _WARNINGS_FOR_PROGRAMMERS = (
 )
 
 
-class _QuietTensorFlow(importlib.abc.MetaPathFinder):
+class _QuietTensorFlow:
     """Import TensorFlow with the standard error stream turned off.
 
     TensorFlow 2.21 prints lines about missing GPU drivers whatever ``TF_CPP_MIN_LOG_LEVEL`` is.

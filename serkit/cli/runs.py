@@ -1,8 +1,8 @@
 """``serkit runs``: list runs with their main numbers."""
 
 import argparse
+import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,15 @@ def run(options: argparse.Namespace) -> int:
     if not rows:
         raise InputError(f"`folder` must be a folder with runs. Received: {options.folder}.")
     progress = Progress()
-    for time, name, kind, text in rows:
-        progress.say(f"{name}  ({f'{kind}, ' if kind else ''}{time:%Y-%m-%d %H:%M})")
+    for seconds, name, kind, text in rows:
+        changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+        progress.say(f"{name}  ({f'{kind}, ' if kind else ''}{changed})")
         for line in text.splitlines():
             progress.say(f"   {line}")
     return 0
 
 
-def _runs(folder: Path) -> Iterator[tuple[datetime, str, str, str]]:
+def _runs(folder: Path) -> Iterator[tuple[float, str, str, str]]:
     """Yield time of the last change, path, command and numbers of each run."""
     for path in sorted({file.parent for name in _READERS for file in folder.rglob(name)}):
         # What a run keeps of its parts is no run of its own.
@@ -60,9 +61,9 @@ def _runs(folder: Path) -> Iterator[tuple[datetime, str, str, str]]:
             text = f"{name} is damaged"
         if kind == "compare" and (path / "metrics.json").exists():
             kind = "demo"
-        time = datetime.fromtimestamp((path / name).stat().st_mtime)
+        seconds = (path / name).stat().st_mtime
         name = folder.resolve().name if path == folder else str(path.relative_to(folder))
-        yield time, name, kind, text
+        yield seconds, name, kind, text
 
 
 def _describe_evaluation(results: Mapping[str, Any]) -> str:

@@ -1,16 +1,14 @@
 """Export a classifier as a SavedModel that takes the bytes of WAV files."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 import serkit
-from serkit.audio.containers import MAX_MAGNITUDE, to_wav
+from serkit.audio.containers import MAX_MAGNITUDE
 from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.loading import LoadedRecording, load_segments, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
@@ -23,18 +21,13 @@ from serkit.export.exportable_model import (
 )
 from serkit.export.model_card import model_card
 from serkit.export.versions import DETAILS_FILE, version_for
+from serkit.export.warm_up import WARM_UP_FILE, write_warm_up
 from serkit.files import replacing, write_json, write_text
 from serkit.models.speech_features import SpeechFeatures
 
-WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
-"""File of warm-up requests that TF Serving reads: a TFRecord of at most 1,000 ``PredictionLog``."""
 _CARD, _LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
 _NOT_FINITE = "values that are not finite"
 _EMPTY = "a waveform without samples"
-# Sample rates and channel counts of warm-up files, and sizes of warm-up batches. Each pair of rate
-# and channel count uses other branches of the graph.
-_WAV_FORMATS = ((16_000, 1), (48_000, 1), (44_100, 2))
-_BATCH_SIZES = (1, 8)
 
 
 def export_model(
@@ -86,7 +79,7 @@ def export_model(
         write_json(partial / DETAILS_FILE, all_details)
         write_text(partial / _LABELS, "".join(f"{label}\n" for label in model.classes))
         write_text(partial / _CARD, model_card(all_details))
-        _write_warm_up(partial / WARM_UP_FILE, version.parent.name, model)
+        write_warm_up(partial / WARM_UP_FILE, version.parent.name, model)
     return version
 
 
@@ -116,6 +109,7 @@ def _signature_functions(
     """
     spec, samples_setting = model.spec, model.settings.samples
     default_samples = tf.constant(samples_setting)
+    shared = _SharedFunctions(model)
     wav_bytes_spec = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
     waveform_spec = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
     samples_spec = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
@@ -123,28 +117,29 @@ def _signature_functions(
 
     # The names of the arguments become the names of the signature's inputs.
     def predict_files(wav_bytes):
-        return _predict_recordings(model, wav_bytes, default_samples, decode_wav)
+        return _predict_recordings(model, shared, wav_bytes, default_samples, decode_wav)
 
     def predict_waveforms(waveform):
         return _predict_recordings(
             model,
+            shared,
             waveform,
             default_samples,
             lambda samples: _check_waveform(samples, spec.sample_rate),
         )
 
     def predict_spectrograms(spectrogram):
-        return _predict_spectrograms(model, spectrogram, default_samples)
+        return _predict_spectrograms(model, shared, spectrogram, default_samples)
 
     def predict_files_sampled(wav_bytes, samples=tf.constant([samples_setting])):  # noqa: B008 - a constant
         # The highest number applies to the whole batch.
         sample_count = tf.clip_by_value(tf.reduce_max(samples), 1, MAX_SAMPLES)
-        return _predict_recordings(model, wav_bytes, sample_count, decode_wav)
+        return _predict_recordings(model, shared, wav_bytes, sample_count, decode_wav)
 
     def features(wav_bytes):
         if isinstance(spec, SpeechFeatures):
             return _speech_features(wav_bytes, spec)
-        return _spectrograms(wav_bytes, spec)
+        return _spectrograms(wav_bytes, spec, shared)
 
     def classes(any):
         return {"classes": tf.tile(tf.constant([model.classes]), [tf.size(any), 1])}
@@ -168,8 +163,38 @@ def _signature_functions(
     }
 
 
+class _SharedFunctions:
+    """Functions that several signatures call. Each is in the exported graph once.
+
+    Attributes:
+        logits: from inputs ``(rows, …)`` and the number of samples to logits
+            ``(rows, samples, classes)``, see :meth:`ExportableModel.logits`.
+        spectrograms: from waveforms ``(rows, samples)`` to spectrograms; only for a model of
+            spectrograms.
+        segment_logits: from waveforms ``(rows, samples)``, of any number, and the number of Monte
+            Carlo samples to logits; only for a model of spectrograms.
+    """
+
+    def __init__(self, model: ExportableModel) -> None:
+        spec = model.spec
+        inputs, count = tf.TensorSpec([None, *spec.shape]), tf.TensorSpec([], tf.int32)
+        self.logits = tf.function(model.logits, [inputs, count], autograph=False)
+        if isinstance(spec, SpectrogramSpec):
+            segments = tf.TensorSpec([None, spec.samples])
+            self.spectrograms = tf.function(
+                lambda rows: to_spectrogram(rows, spec), [segments], autograph=False
+            )
+            self.segment_logits = tf.function(
+                self._segment_logits, [segments, count], autograph=False
+            )
+
+    def _segment_logits(self, segments: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
+        return map_in_batches(lambda rows: self.logits(self.spectrograms(rows), samples), segments)
+
+
 def _predict_recordings(
     model: ExportableModel,
+    shared: _SharedFunctions,
     recordings: tf.Tensor,
     samples: tf.Tensor,
     decode: Callable[[tf.Tensor], Decoded],
@@ -181,15 +206,11 @@ def _predict_recordings(
     """
     spec = model.spec
     if isinstance(spec, SpeechFeatures):
-        return _predict_alone(model, spec, recordings, samples, decode)
-    # As a function, the network is in the graph once, although it is called in two places.
-    compute_logits = tf.function(
-        lambda segments: map_in_batches(
-            lambda batch: model.logits(to_spectrogram(batch, spec), samples), segments
-        ),
-        [tf.TensorSpec([None, spec.samples])],
-        autograph=False,
-    )
+        return _predict_alone(model, shared, spec, recordings, samples, decode)
+
+    def compute_logits(segments: tf.Tensor) -> tf.Tensor:
+        return shared.segment_logits(segments, samples)
+
     sample_count = samples if model.has_random_layers else len(model.networks)
 
     def load(recording: tf.Tensor) -> tuple[LoadedRecording, tf.Tensor]:
@@ -222,6 +243,7 @@ def _predict_recordings(
 
 def _predict_alone(
     model: ExportableModel,
+    shared: _SharedFunctions,
     spec: SpeechFeatures,
     recordings: tf.Tensor,
     samples: tf.Tensor,
@@ -235,7 +257,7 @@ def _predict_alone(
 
     def predict(recording: tf.Tensor) -> dict[str, tf.Tensor]:
         features, status, note = spec.load(recording, decode)
-        logits = model.logits(features[tf.newaxis], samples)
+        logits = shared.logits(features[tf.newaxis], samples)
         outputs = model.outputs(logits, status[tf.newaxis], note[tf.newaxis])
         return {name: rows[0] for name, rows in outputs.items()}
 
@@ -265,17 +287,19 @@ def _speech_features(wav_bytes: tf.Tensor, spec: SpeechFeatures) -> dict[str, tf
 
 
 def _predict_spectrograms(
-    model: ExportableModel, spectrograms: tf.Tensor, samples: tf.Tensor
+    model: ExportableModel, shared: _SharedFunctions, spectrograms: tf.Tensor, samples: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """Compute the outputs of spectrograms; those with values that are not finite are not usable."""
     is_finite = tf.reduce_all(tf.math.is_finite(spectrograms), axis=[1, 2, 3])
     usable = tf.where(is_finite[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrograms, 0.0)
-    logits = map_in_batches(lambda batch: model.logits(batch, samples), usable)
+    logits = map_in_batches(lambda batch: shared.logits(batch, samples), usable)
     status = tf.where(is_finite, "", _NOT_FINITE)
     return model.outputs(logits, status, tf.zeros_like(status))
 
 
-def _spectrograms(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
+def _spectrograms(
+    wav_bytes: tf.Tensor, spec: SpectrogramSpec, shared: _SharedFunctions
+) -> dict[str, tf.Tensor]:
     text_spec, waveform_spec = (
         tf.TensorSpec([], tf.string),
         tf.TensorSpec([spec.samples], tf.float32),
@@ -285,7 +309,7 @@ def _spectrograms(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.T
         wav_bytes,
         fn_output_signature=LoadedRecording._make([waveform_spec, text_spec, text_spec]),
     )
-    spectrograms = map_in_batches(lambda batch: to_spectrogram(batch, spec), loaded.waveform)
+    spectrograms = map_in_batches(shared.spectrograms, loaded.waveform)
     spectrograms = tf.ensure_shape(spectrograms, [None, *spec.shape])
     return {signatures.SPECTROGRAM: spectrograms, signatures.STATUS: loaded.status}
 
@@ -297,50 +321,3 @@ def _check_waveform(waveform: tf.Tensor, sample_rate: int) -> Decoded:
     status = tf.where(is_sound, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
     rate = tf.constant(sample_rate)
     return Decoded(tf.where(is_sound, waveform, 0.0), rate, status, tf.constant(""))
-
-
-def _write_warm_up(path: Path, model_name: str, model: ExportableModel) -> None:
-    """Write warm-up requests for every signature, with quiet noise instead of speech."""
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, inputs in _requests(model):
-            log = prediction_log_pb2.PredictionLog()
-            request = log.predict_log.request
-            request.model_spec.name = model_name
-            request.model_spec.signature_name = signature
-            for input_name, value in inputs.items():
-                request.inputs[input_name].CopyFrom(tf.make_tensor_proto(value))
-            writer.write(log.SerializeToString())
-
-
-def _requests(model: ExportableModel) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
-    """Yield the signature and the inputs of each warm-up request."""
-    rng, spec = np.random.default_rng(0), model.spec
-    files = [_noise_file(rng, rate, channels) for rate, channels in _WAV_FORMATS]
-    short_file = files[0]
-    if isinstance(spec, SpectrogramSpec):
-        # A recording of several segments.
-        files.append(_noise_file(rng, spec.sample_rate, 1, 1.5 * spec.samples / spec.sample_rate))
-    for signature in (signatures.WAV, signatures.FEATURES):
-        for file in files:
-            yield signature, {signatures.WAV_BYTES: np.array([file], object)}
-    for size in _BATCH_SIZES[1:]:
-        yield signatures.WAV, {signatures.WAV_BYTES: np.array([short_file] * size, object)}
-    for size in _BATCH_SIZES:
-        waveforms = 0.01 * rng.standard_normal((size, spec.sample_rate))
-        yield signatures.WAVEFORM, {signatures.WAVEFORM: waveforms.astype("float32")}
-        if isinstance(spec, SpectrogramSpec):
-            spectrograms = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
-            yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: spectrograms}
-    yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
-    if model.has_random_layers:
-        samples = np.array([model.settings.samples], "int32")
-        file = np.array([short_file], object)
-        yield signatures.SAMPLED, {signatures.WAV_BYTES: file, signatures.SAMPLES: samples}
-
-
-def _noise_file(rng: np.random.Generator, rate: int, channels: int, seconds: float = 1.0) -> bytes:
-    """Return noise as a 16-bit WAV file."""
-    samples = rng.normal(0, 300, (int(seconds * rate), channels)).astype(np.int16)
-    return to_wav(samples, rate)

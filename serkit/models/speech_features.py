@@ -27,7 +27,7 @@ from serkit.training.recordings import (
 from serkit.training.shards import Rows
 
 # Part of the cache key. Increase it when the same recording and encoder give other values.
-_CODE_VERSION = "3"
+_CODE_VERSION = "4"
 # A shorter recording, such as one that is silent throughout, is padded to a tenth of a second.
 _MIN_SAMPLES = SAMPLE_RATE // 10
 # Files per shard of the cache: an interrupted computation loses at most so many.
@@ -78,6 +78,10 @@ class SpeechFeatures:
         *blocks, _ = encoder.outputs
         self.block_width: int = 2 * blocks[0].shape[-1]
         self.shape: tuple[int] = (len(blocks) * self.block_width,)
+        # As a function, the encoder is only once in the graph of an exported model.
+        self._of_waveform = tf.function(
+            self._compute, [tf.TensorSpec([None], tf.float32)], autograph=False
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the name of the encoder, the sample rate and ``trim_db``, as JSON values."""
@@ -137,6 +141,9 @@ class SpeechFeatures:
         Returns:
             float32 ``(features,)``.
         """
+        return self._of_waveform(waveform)
+
+    def _compute(self, waveform: tf.Tensor) -> tf.Tensor:
         missing = tf.maximum(_MIN_SAMPLES - tf.size(waveform), 0)
         segments = split_into_segments(tf.pad(waveform, [[0, missing]]), MAX_SAMPLES)
         # One segment after the other, as training does: the last bits of a matrix product depend on

@@ -231,6 +231,8 @@ class RayEngine:
             "TF_NUM_INTRAOP_THREADS": str(threads),
             "TF_NUM_INTEROP_THREADS": str(threads),
             "TF_CPP_MIN_LOG_LEVEL": "3",
+            # Results with and without oneDNN differ in their last bits.
+            **{name: os.environ[name] for name in ["TF_ENABLE_ONEDNN_OPTS"] if name in os.environ},
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         }
 

@@ -62,13 +62,15 @@ def test_digital_silence_is_at_the_floor_of_the_power():
     np.testing.assert_allclose(picture, -1.5, atol=1e-5)
 
 
-def test_a_clip_in_a_batch_is_bit_identical_to_the_clip_alone(rng):
+def test_a_clip_in_a_batch_is_the_same_as_the_clip_alone(rng):
     waves = np.stack([_noise(rng, 16_077) for _ in range(5)])
     # The range of each clip begins at its own maximum.
     waves[1] *= 1e-4
     together = whisper_spectrogram(waves).numpy()
     for wave, picture in zip(waves, together, strict=True):
-        np.testing.assert_array_equal(whisper_spectrogram(wave[np.newaxis])[0], picture)
+        # With oneDNN, the order of addition in a product depends on the number of rows.
+        alone = whisper_spectrogram(wave[np.newaxis])[0]
+        np.testing.assert_allclose(alone, picture, rtol=0, atol=1e-6)
 
 
 def test_one_graph_takes_batches_and_lengths_of_any_size(rng):

@@ -146,6 +146,13 @@ def test_graph_holds_plain_tensorflow_ops_only(exported):
     assert not {op for op in used if op.startswith("IO>") or "PyFunc" in op}
 
 
+def test_what_signatures_share_is_in_the_graph_once(tmp_path):
+    """A server holds the graph in memory, and reads it before the first answer."""
+    model = ExportableModel([compact(14, SPEC.shape)], SPEC, [str(number) for number in range(14)])
+    graph = export_model(model, tmp_path / "m") / "saved_model.pb"
+    assert graph.stat().st_size < 1_000_000
+
+
 def test_wrong_number_of_classes_is_refused(exported):
     model, _ = exported
     with pytest.raises(InputError, match=r"`classes`.*3 outputs.*2"):

@@ -2,7 +2,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serkit.export import signatures
-from serkit.export.saved_model import WARM_UP_FILE
+from serkit.export.warm_up import WARM_UP_FILE
 
 
 def _logs(version):

@@ -16,9 +16,9 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from serkit.audio.containers import to_wav
 from serkit.errors import InputError
 from serkit.export.operations import check_operations
-from serkit.export.saved_model import WARM_UP_FILE
 from serkit.export.signatures import WAV
 from serkit.export.versions import DETAILS_FILE, read_details
+from serkit.export.warm_up import WARM_UP_FILE
 from serkit.serving.protobuf_json import to_rest_json
 from serkit.serving.server.http import HttpError
 from serkit.serving.server.tensors import SignatureSpec, TensorSpec
