@@ -1,8 +1,8 @@
 """Question: what remains of the accuracies of the 2021 report (figure 19) on unseen speakers?
 
     python experiments/report_table.py RAVDESS TESS SAVEE CREMA-D --gan-width 1
-    python experiments/report_table.py ../shared/data/ravdess --weights none --gan-steps 40 \\
-        --epochs 3 --first-folds 1                       # a quick check that it runs
+    python experiments/report_table.py ../shared/data/ravdess --weights none --gan-steps 20 \\
+        --epochs 1 --first-folds 1                       # a quick check that it runs
 
 The script first measures and prints the time that it will take. Training accuracy is that of the
 network that is kept, without dropout.

@@ -69,6 +69,20 @@ def test_the_command_answers_without_what_is_slow_to_import():
     assert done.stdout.strip() == "set()"
 
 
+def test_a_prediction_does_not_wait_for_packages_that_keras_can_do_without(
+    bayesian_export, tmp_path, wav_bytes, rng
+):
+    recording = tmp_path / "a.wav"
+    recording.write_bytes(wav_bytes(rng.uniform(-0.5, 0.5, 16_000)))
+    arguments = ["predict", str(bayesian_export), str(recording)]
+    code = f"import sys; from serkit.cli.main import main; assert main({arguments!r}) == 0;"
+    code += "print({'sklearn', 'pandas', 'matplotlib'} & set(sys.modules));"
+    # The packages can be imported afterwards.
+    code += "import sklearn, pandas, matplotlib"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 def test_version_and_unknown_commands():
     for arguments, status in ((["--version"], 0), (["dance"], 2), ([], 2)):
         with pytest.raises(SystemExit) as stopped:

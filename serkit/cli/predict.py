@@ -240,11 +240,22 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
         from serkit.serving.local import predict_on_ray
 
         return predict_on_ray(model, files, ray_settings(options), samples, trust=options.trust)
-    from serkit.serving.local import load_model
+    return _predict_here(options, files)
 
+
+def _predict_here(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
     # This sets TensorFlow's threads.
     engine_of(options)
-    return load_model(model, trust=options.trust).predict(files, samples)
+    import tensorflow as tf
+
+    from serkit.serving.local import load_model
+
+    # Optimising the graph would take longer than some hundred predictions.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield from load_model(options.model, trust=options.trust).predict(files, options.samples)
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def _predict_with_server(

@@ -16,7 +16,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -53,8 +53,13 @@ _WARNINGS_FOR_PROGRAMMERS = (
 )
 
 
-class _QuietTensorFlow:
-    """Import TensorFlow with the standard error stream turned off.
+# TensorFlow imports Keras, and Keras imports these packages if they are installed, for parts that
+# serkit does not use. That takes nearly half of the time of TensorFlow's import.
+_OPTIONAL_FOR_KERAS = ("matplotlib", "pandas", "sklearn")
+
+
+class _TensorFlowFinder:
+    """Import TensorFlow with the standard error stream turned off, and without optional packages.
 
     TensorFlow 2.21 prints lines about missing GPU drivers whatever ``TF_CPP_MIN_LOG_LEVEL`` is.
     Errors of the import are exceptions, and are not lost.
@@ -75,11 +80,25 @@ class _QuietTensorFlow:
             execute = spec.loader.exec_module
 
             def execute_quietly(module: ModuleType) -> None:
-                with _stderr_off():
+                with _stderr_off(), _hidden(_OPTIONAL_FOR_KERAS):
                     execute(module)
 
             spec.loader.exec_module = execute_quietly
         return spec
+
+
+@contextlib.contextmanager
+def _hidden(packages: Iterable[str]) -> Iterator[None]:
+    """Let imports of these packages fail, unless they are imported already."""
+    names = [name for name in packages if name not in sys.modules]
+    # With None in place of a module, Python raises ModuleNotFoundError.
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(names))
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
 
 
 @contextlib.contextmanager
@@ -128,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
         logging.getLogger("tensorflow").setLevel(logging.INFO)
     else:
-        _QuietTensorFlow.install()
+        _TensorFlowFinder.install()
     return _run_and_report(lambda: options.run(options), name, options.spelled, options.verbose)
 
 
@@ -157,7 +176,7 @@ def run_experiment(
         return 0
 
     prepare()
-    _QuietTensorFlow.install()
+    _TensorFlowFinder.install()
     try:
         status = _run_and_report(check_and_run, name, spelled)
     except KeyboardInterrupt:
