@@ -38,6 +38,8 @@ def build(name: str, precision: str) -> keras.Model:
 class SerkitClassifier:
     """Training from the second epoch on: the layers that are not frozen, on features from disk.
 
+    A network without frozen layers is trained on spectrograms.
+
     Args:
         name: name of the network.
         batch: number of examples per step.
@@ -49,15 +51,14 @@ class SerkitClassifier:
         rng = np.random.default_rng(0)
         self._pictures = rng.uniform(-1, 1, (2 * batch, 224, 224, 1)).astype("float32")
         self._infer = tf.function(lambda x: self._model(x, training=False))
-        pieces = cut(self._model)
-        if pieces is None:
-            return
-        self._folder = tempfile.TemporaryDirectory()
-        self._frozen = pieces.frozen
-        cache = open_feature_cache(Path(self._folder.name), pieces.frozen)
-        # This also traces and warms up the frozen layers.
-        rows = compute_features(pieces.frozen, self._pictures, cache)
-        self._trainer = compiled(pieces.rest, REPORT_FIT, 4)
+        trained, rows = self._model, self._pictures
+        if pieces := cut(self._model):
+            self._folder = tempfile.TemporaryDirectory()
+            self._frozen, trained = pieces.frozen, pieces.rest
+            cache = open_feature_cache(Path(self._folder.name), pieces.frozen)
+            # This also traces and warms up the frozen layers.
+            rows = compute_features(pieces.frozen, self._pictures, cache)
+        self._trainer = compiled(trained, REPORT_FIT, 4)
         labels = np.arange(len(rows)) % _CLASSES
         self._batches = training_batches((rows, labels), batch, 0)
         self.steps(2)

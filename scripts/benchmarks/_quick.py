@@ -1,7 +1,12 @@
 """Option ``--quick`` of every benchmark: small sizes, to check that the benchmark runs."""
 
 import argparse
+import os
 from typing import Any
+
+# As serkit's commands set them. TensorFlow reads them when it is imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def parse(parser: argparse.ArgumentParser, **small: Any) -> argparse.Namespace:

@@ -10,15 +10,11 @@ machine affects all; the fastest time of each counts.
 
 import argparse
 import math
-import os
 import time
-
-from _quick import parse as parse_options
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from _quick import parse as parse_options
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.formatting import markdown_table

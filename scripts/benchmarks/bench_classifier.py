@@ -2,13 +2,14 @@
 
     python scripts/benchmarks/bench_classifier.py  # with requirements-torch.lock installed
 
-The three networks of the 2021 report are measured in training; these and compact in prediction.
+The three networks of the 2021 report and compact are measured in training and in prediction.
 PyTorch runs the frozen layers at every step. serkit runs them once per clip, and trains the other
 layers on the outputs from disk; the speed is that of the second and later epochs. Each contender
 runs in a process of its own. The processes take turns, so that other load on the machine affects
-all; the fastest step counts. PyTorch's speed is the best of float32 and autocast bfloat16, in its
-default memory format and, in brackets, in channels_last, which is faster on some CPUs and must be
-requested. The ratios matter, because absolute speeds depend on the machine.
+all; the fastest step counts. PyTorch's speed is the best of float32 and, where the processor has
+units for it, autocast bfloat16, in its default memory format and, in brackets, in channels_last,
+which is faster on some CPUs and must be requested. The ratios matter, because absolute speeds
+depend on the machine.
 
 `--parts live` trains compact on spectrograms from the cache, and on spectrograms that are computed
 at each step from waveforms, without and with augmentation of the waveforms (`--live`).
@@ -20,9 +21,9 @@ time than PyTorch on `--for-clips` clips.
 import argparse
 import contextlib
 import importlib.util
+import itertools
 import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -31,16 +32,11 @@ import joblib
 from _contender import Contender
 from _quick import parse as parse_options
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-_NETWORKS = ("vgg16-half-freeze", "vgg16-head", "resnet50-head")
+_NETWORKS = ("vgg16-half-freeze", "vgg16-head", "resnet50-head", "compact")
 _PARTS = ("training", "prediction", "memory", "live")
 # Parts that are not compared with PyTorch.
 _ALONE = {"memory", "live"}
-_TARGETS = {"vgg16-half-freeze": 8, "vgg16-head": 30, "resnet50-head": 30}
-_OURS = ("serkit float32", "serkit mixed_bfloat16")
-_THEIRS = ("torch float32", "torch bfloat16")
-_LAST = tuple(f"{name} channels_last" for name in _THEIRS)
+_TARGETS = {"vgg16-half-freeze": 8, "vgg16-head": 30, "resnet50-head": 30, "compact": 1}
 
 
 def main() -> None:
@@ -58,7 +54,7 @@ def main() -> None:
         for network in options.networks:
             train(network, options)
     if "prediction" in options.parts:
-        for network in (*options.networks, "compact"):
+        for network in options.networks:
             predict(network, options)
     if "memory" in options.parts:
         memory(options)
@@ -84,6 +80,16 @@ def parse() -> argparse.Namespace:
         for_clips=300,
         parts=["live"],
     )
+
+
+def contenders() -> tuple[list[str], list[str], list[str]]:
+    """Return the names of serkit, PyTorch, and PyTorch in channels_last, in each precision."""
+    from serkit.training.precision import MIXED_BFLOAT16, fastest_precision
+
+    has_units = fastest_precision() == MIXED_BFLOAT16
+    theirs = ["torch float32", *["torch bfloat16"] * has_units]
+    ours = ["serkit float32", *["serkit mixed_bfloat16"] * has_units]
+    return ours, theirs, [f"{name} channels_last" for name in theirs]
 
 
 def contender(name: str, network: str, batch: int, options: argparse.Namespace) -> Contender:
@@ -133,42 +139,46 @@ def race(names, network: str, batch: int, request: str, options) -> dict[str, fl
     """Run contenders in turns; return the spectrograms per second of each one's fastest run."""
     best = dict.fromkeys(names, math.inf)
     with contextlib.ExitStack() as stack:
-        contenders = {
-            name: stack.enter_context(contender(name, network, batch, options)) for name in names
+        processes = {
+            name: stack.enter_context(contender(name, network, batch, options)) for name in best
         }
         # Wait until all processes have started.
-        for process in contenders.values():
+        for process in processes.values():
             process.ask("ready")
         for _ in range(options.rounds):
-            for name, process in contenders.items():
+            for name, process in processes.items():
                 best[name] = min(best[name], *process.ask(request)["seconds"])
     return {name: batch / seconds for name, seconds in best.items()}
 
 
 def train(network: str, options: argparse.Namespace) -> None:
     best = {}
+    groups = contenders()
     for batch in options.batch:
         for name, rate in compare(network, batch, options).items():
             best[name] = max(rate, best.get(name, 0.0))
-    ours, theirs, last = (max(best[n] for n in names) for names in (_OURS, _THEIRS, _LAST))
+    ours, theirs, last = (max(best[n] for n in names) for names in groups)
     print(
         f"{network}, each at its best batch: serkit {ours:.0f} images/s, ratio "
-        f"{ours / theirs:.1f} ({ours / last:.1f} against channels_last)"
+        f"{ours / theirs:.2f} ({ours / last:.2f} against channels_last)"
     )
 
 
 def compare(network: str, batch: int, options: argparse.Namespace) -> dict[str, float]:
-    rates = race((*_OURS, *_THEIRS, *_LAST), network, batch, "steps", options)
-    ours, theirs, last = (max(names, key=rates.get) for names in (_OURS, _THEIRS, _LAST))
-    once = race((ours,), network, batch, "features", options)[ours]
+    groups = contenders()
+    rates = race(itertools.chain(*groups), network, batch, "steps", options)
+    ours, theirs, last = (max(names, key=rates.get) for names in groups)
     ratios = [rates[ours] / rates[name] for name in (theirs, last)]
     met = ["met" if ratio >= _TARGETS[network] else "NOT met" for ratio in ratios]
     print(
-        f"\n{network}, batch {batch}: serkit / PyTorch = ratio {ratios[0]:.1f} ({ratios[1]:.1f} "
+        f"\n{network}, batch {batch}: serkit / PyTorch = ratio {ratios[0]:.2f} ({ratios[1]:.2f} "
         f"against channels_last); {_TARGETS[network]} is {met[0]} ({met[1]})"
     )
     for name, rate in rates.items():
         print(f"  {name:28}{rate:8.1f} images/s in training")
+    if network == "compact":
+        return rates
+    once = race((ours,), network, batch, "features", options)[ours]
     print(f"  {ours:28}{once:8.1f} images/s through the frozen part, once")
     clips = options.for_clips
     for name in (theirs, last):
@@ -179,8 +189,9 @@ def compare(network: str, batch: int, options: argparse.Namespace) -> dict[str, 
 
 
 def predict(network: str, options: argparse.Namespace) -> None:
-    rates = race((*_OURS, *_THEIRS, *_LAST), network, 32, "predict", options)
-    ours, theirs, last = (max(rates[n] for n in names) for names in (_OURS, _THEIRS, _LAST))
+    groups = contenders()
+    rates = race(itertools.chain(*groups), network, 32, "predict", options)
+    ours, theirs, last = (max(rates[n] for n in names) for names in groups)
     print(
         f"\n{network}, prediction, batch 32: serkit {ours:.1f} images/s, PyTorch {theirs:.1f} "
         f"(channels_last {last:.1f}): ratio {ours / theirs:.2f} ({ours / last:.2f})"
@@ -201,11 +212,11 @@ def live(options: argparse.Namespace) -> None:
     """Time compact on spectrograms from the cache, and on those computed at each step."""
     from _classifier_step import LiveAndCached
 
-    contenders = LiveAndCached(min(32, max(options.batch)))
-    best = dict.fromkeys(contenders.batches, math.inf)
+    ways = LiveAndCached(min(32, max(options.batch)))
+    best = dict.fromkeys(ways.batches, math.inf)
     for _ in range(options.rounds):
         for name in best:
-            best[name] = min(best[name], contenders.seconds(name, options.steps))
+            best[name] = min(best[name], ways.seconds(name, options.steps))
     print("\ncompact, clips/s in training:")
     for name, seconds in best.items():
         print(f"  {name:28}{1 / seconds:8.1f}, ratio {best['cached'] / seconds:.2f}")

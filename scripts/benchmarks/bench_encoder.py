@@ -14,15 +14,12 @@ import contextlib
 import importlib.util
 import json
 import math
-import os
 import sys
 import time
 
 import joblib
 from _contender import Contender
 from _quick import parse as parse_options
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _MELS, _DEPTH, _WIDTH = 80, 4, 384
 _OURS = ("serkit float32", "serkit mixed_bfloat16")

@@ -13,7 +13,6 @@ faster library's large matrix products in the same precision.
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -22,8 +21,6 @@ import joblib
 from _contender import Contender
 from _gan_sizes import flops_of_a_step
 from _quick import parse as parse_options
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _TORCH = ("torch contiguous", "torch channels_last")
 
