@@ -87,7 +87,10 @@ def commands(recordings: Path, train: list[str], minutes: float) -> list[Command
         Command(
             ["evaluate", "models/mine", *roots, "--allow-leaks", "--out", "evaluate"], "evaluate"
         ),
-        Command(["generate", "short", "--no-sample-filter", "--out", "generated"], "generated"),
+        Command(
+            ["generate", "short", "--plan", "balance", "--no-sample-filter", "--out", "generated"],
+            "generated",
+        ),
         Command(["export", "short", "--out", "models/again"], "models/again"),
         Command(["predict", "models/mine", one]),
         Command(["serve", "models/mine", "--port", "0"], minutes=min(minutes, 0.5)),
