@@ -54,14 +54,14 @@ def main(options: argparse.Namespace) -> None:
             name: sample(gan.sampler, dataset.settings.judged, options.seed)
             for name, gan in ((REPORT, report_gan), (SMALL_DATA, small_data_gan))
         }
-        steps = {
-            name: len(history) * small_data_gan.settings.steps_per_epoch
+        steps = ", ".join(
+            f"{len(history) * small_data_gan.settings.steps_per_epoch:,} steps ({name})"
             for name, history in histories.items()
-        }
+        )
         text = "\n".join(
             [
                 describe(report_history, report_gan.settings),
-                f"{cost:.3g} multiply-adds; {SMALL_DATA} of as many: {steps}\n",
+                f"{cost:.3g} multiply-adds; as many take {steps}\n",
                 fidelity_table(dataset.fidelity(options.label, samples)),
                 nearest_table(dataset.nearest(options.label, samples)),
             ]
