@@ -31,12 +31,12 @@ class Command:
 
     Attributes:
         line: name and arguments of the command.
-        writes: file or folder that the command writes, whose size is measured; empty for none.
+        writes: files and folders that the command writes, whose size is measured.
         minutes: time until the command gets Ctrl-C; 0 for never.
     """
 
     line: list[str]
-    writes: str = ""
+    writes: tuple[str, ...] = ()
     minutes: float = 0.0
 
     def row(self, folder: Path) -> list[str]:
@@ -63,12 +63,12 @@ class Command:
         was_stopped = self.minutes > 0 and process.returncode in (0, 130)
         if process.returncode and not was_stopped:
             raise SystemExit(f"serkit {' '.join(self.line)}: {process.returncode}\n{message}")
-        size = _size(folder / self.writes) / 1e6 if self.writes else None
+        size = sum(_size(folder / name) for name in self.writes) / 1e6
         return [
             f"`{self.line[0]}`",
             f"{seconds:.0f} s" + (", stopped" if process.returncode == 130 else ""),
             f"{usage.ru_maxrss / 1e6:.1f} GB",
-            "" if size is None else f"{size:.1f} MB",
+            f"{size:.1f} MB" if self.writes else "",
         ]
 
 
@@ -81,23 +81,33 @@ def commands(recordings: Path, train: list[str], minutes: float) -> list[Command
     """Return all commands that can be measured, each after those whose results it needs."""
     roots, one = [str(recordings)], str(next(recordings.rglob("*.wav")))
     return [
-        Command(["audit", *roots, "--out", "audit"], "audit"),
-        Command(["train", *roots, *train, "--out", "train", "--export", "models/mine"], "train"),
-        Command(["demo", "--short", "--out", "short", "--export", "models/short"], "short"),
+        Command(["audit", *roots, "--out", "audit"], ("audit",)),
         Command(
-            ["evaluate", "models/mine", *roots, "--allow-leaks", "--out", "evaluate"], "evaluate"
+            ["train", *roots, *train, "--out", "train", "--export", "models/mine"],
+            ("train", "models/mine"),
+        ),
+        Command(
+            ["demo", "--short", "--out", "short", "--export", "models/short"],
+            ("short", "models/short"),
+        ),
+        Command(
+            ["evaluate", "models/mine", *roots, "--allow-leaks", "--out", "evaluate"], ("evaluate",)
         ),
         Command(
             ["generate", "short", "--plan", "balance", "--no-sample-filter", "--out", "generated"],
-            "generated",
+            ("generated",),
         ),
-        Command(["export", "short", "--out", "models/again"], "models/again"),
+        Command(["export", "short", "--out", "models/again"], ("models/again",)),
         Command(["predict", "models/mine", one]),
         Command(["serve", "models/mine", "--port", "0"], minutes=min(minutes, 0.5)),
-        Command(["spectrogram", one, "--out", "spectrogram.png"], "spectrogram.png"),
-        Command(["compare", *roots, "--out", "compare"], "compare", minutes),
-        Command(["demo", *roots, "--out", "demo", "--export", "models/demo"], "demo", minutes),
-        Command(["tune", "classifier", *roots, "--out", "tune"], "tune", minutes),
+        Command(["spectrogram", one, "--out", "spectrogram.png"], ("spectrogram.png",)),
+        Command(["compare", *roots, "--out", "compare"], ("compare",), minutes),
+        Command(
+            ["demo", *roots, "--out", "demo", "--export", "models/demo"],
+            ("demo", "models/demo"),
+            minutes,
+        ),
+        Command(["tune", "classifier", *roots, "--out", "tune"], ("tune",), minutes),
     ]
 
 
