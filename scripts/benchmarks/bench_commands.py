@@ -50,6 +50,8 @@ class Command:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            # A shell starts what runs in the background with Ctrl-C ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         stop = threading.Timer(60 * self.minutes, process.send_signal, [signal.SIGINT])
         if self.minutes:
