@@ -13,7 +13,7 @@ def use_fused_batch_norm(model: keras.Model) -> None:
     """Let the batch normalisations of convolutions compute by TensorFlow's fused operation.
 
     This affects calls with ``training=True`` only. The results, moving averages included, are those
-    of Keras within rounding, and the model is saved as before. On two cores a training step of
+    of Keras within rounding, and the model is saved as before. On two cores a step of
     :func:`serkit.models.compact.compact` takes a fifth less time.
 
     Args:

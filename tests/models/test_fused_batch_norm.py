@@ -15,7 +15,7 @@ def _model(policy: str = "float32") -> keras.Model:
         momentum=0.9, beta_initializer="random_normal", gamma_initializer="ones", dtype=policy
     )(x)
     x = layers.Flatten()(layers.ReLU(dtype=policy)(x))
-    # The inputs of this one are no pictures.
+    # The inputs of this one have two axes.
     return keras.Model(inputs, layers.BatchNormalization(dtype="float32")(x))
 
 
