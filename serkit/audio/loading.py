@@ -8,7 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.compressed import decode_any
-from serkit.audio.decoding import Decoded, decode_wav
+from serkit.audio.decoding import Decoded, decode_wav, not_inlined
 from serkit.audio.resampling import resample
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.errors import InputError, RecordingError
@@ -87,6 +87,9 @@ def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
 # Minimum overlap of neighbouring segments, as a fraction of a segment.
 _MIN_OVERLAP = 0.5
+# Recordings of at most so many segments are cropped to one. Two would have almost the same samples,
+# and take twice the time.
+_MAX_CROPPED = 1.1
 
 
 def split_into_segments(waveform: tf.Tensor, length: int) -> tf.Tensor:
@@ -226,7 +229,8 @@ def load_segments(
     """Load a recording, or its middle ten minutes if it is longer, as overlapping segments.
 
     If the recording is longer, a note says so. For a recording that fits into one segment, this
-    segment is the waveform that :func:`load_waveform` returns.
+    segment is the waveform that :func:`load_waveform` returns. A recording that is at most a tenth
+    longer is one segment, too: its middle, as in training.
 
     Args:
         data: as for :func:`load_waveform`.
@@ -237,12 +241,11 @@ def load_segments(
         A :class:`LoadedRecording` with a waveform ``(segments, spec.samples)``.
     """
     loaded = load_whole(data, spec.sample_rate, spec.trim_db, decode)
-    waveform = tf.cond(
-        tf.size(loaded.waveform) > spec.samples,
-        lambda: loaded.waveform,
-        lambda: fit_length(loaded.waveform, spec),
+    segments = tf.cond(
+        tf.size(loaded.waveform) > int(_MAX_CROPPED * spec.samples),
+        lambda: not_inlined(split_into_segments)(loaded.waveform, spec.samples),
+        lambda: fit_length(loaded.waveform, spec)[tf.newaxis],
     )
-    segments = split_into_segments(waveform, spec.samples)
     return loaded._replace(waveform=tf.ensure_shape(segments, [None, spec.samples]))
 
 

@@ -65,6 +65,20 @@ def test_a_short_recording_is_one_segment_its_waveform(wav_bytes, rng):
     np.testing.assert_array_equal(found.waveform[0], load_waveform(data, SPEC).waveform)
 
 
+@pytest.mark.parametrize(("longer", "segments"), [(1.09, 1), (1.11, 2)])
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_of_a_recording_that_is_hardly_longer_than_a_segment_the_middle_is_used(
+    wav_bytes, rng, rate, longer, segments
+):
+    length = int(longer * SPEC.samples * rate / SPEC.sample_rate)
+    data = wav_bytes(rng.uniform(-0.5, 0.5, length), rate)
+    found = load_segments(data, SPEC).waveform
+    assert found.shape == (segments, SPEC.samples)
+    middle = load_waveform(data, SPEC).waveform
+    if rate == SPEC.sample_rate:
+        assert (segments == 1) == np.array_equal(found[0], middle)
+
+
 def test_segments_of_a_long_recording_cover_all_of_it(wav_bytes, rng):
     wave = rng.uniform(-0.5, 0.5, 20 * 16_000).astype("float32")
     found = load_segments(wav_bytes(wave, subtype="FLOAT"), SPEC)
