@@ -57,6 +57,12 @@ def test_slow_and_incomplete_requests_do_not_make_the_server_fail():
     _run("scripts/benchmarks/fuzz_streams.py", "--quick")
 
 
+@pytest.mark.slow
+def test_the_gpu_benchmark_computes_spectrograms_on_a_logical_device():
+    printed = _run("scripts/benchmarks/bench_gpu.py", "spectrograms", "--logical", "--quick")
+    assert re.findall(r"computed on (CPU:\d): [1-9]\d* clips/s", printed) == ["CPU:1", "CPU:0"]
+
+
 def _small_network(classes: int, side: int, seed: int) -> keras.Model:
     """A network in place of VGG16, whose weights fit every side, too."""
     keras.utils.set_random_seed(seed % 1000)

@@ -21,12 +21,12 @@ import time
 from pathlib import Path
 
 import _audio_peers as peers
+import _quick
 import joblib
 import numpy as np
 import soundfile
 import soxr
 import tensorflow as tf
-from _quick import parse as parse_options
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.export.exportable_model import ExportableModel
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=12_000, help="files for memory and linearity")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--calls", type=int, default=300, help="of the exported model")
-    options = parse_options(parser, files=3, rounds=1, many=120, calls=20)
+    options = _quick.parse(parser, files=3, rounds=1, many=120, calls=20)
     if options.measure:
         print(json.dumps(measure_many(Path(options.measure), options.many)))
         return

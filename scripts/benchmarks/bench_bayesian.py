@@ -12,9 +12,9 @@ import argparse
 import math
 import time
 
+import _quick
 import numpy as np
 import tensorflow as tf
-from _quick import parse as parse_options
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.formatting import markdown_table
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--samples", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=15)
-    options = parse_options(parser, batch=2, samples=2, rounds=1)
+    options = _quick.parse(parser, batch=2, samples=2, rounds=1)
 
     twin = compact(7, SPEC.shape, CompactSettings(pool=(1, 1), stride=(1, 2)))
     networks = {

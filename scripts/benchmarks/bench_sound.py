@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import _quick
 import librosa
 import numpy as np
 import soxr
 import tensorflow as tf
-from _quick import parse as parse_options
 
 from serkit.audio.inversion import griffin_lim, spectral_convergence
 from serkit.audio.loading import load_waveform
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", help="folder with recordings")
     parser.add_argument("--clips", type=int, default=30)
-    options = parse_options(parser, clips=2)
+    options = _quick.parse(parser, clips=2)
     graph = tf.function(lambda wave, rate: resample(wave, rate, _RATE), reduce_retracing=True)
     peers = {
         "serkit": lambda wave, rate: graph(tf.constant(wave), tf.constant(rate)).numpy(),

@@ -20,9 +20,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import _quick
 import numpy as np
 import tensorflow as tf
-from _quick import parse as parse_options
 from fuzz_audit import mutate, whole_file
 
 from serkit.audio.decoding import decode_wav
@@ -37,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
-    options = parse_options(parser, count=1000)
+    options = _quick.parse(parser, count=1000)
     kinds: Counter[str] = Counter()
     start, slowest = 0.0, 0.0
     batches = -(-options.count // _BATCH)

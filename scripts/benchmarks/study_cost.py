@@ -16,10 +16,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import _quick
 import keras
 import numpy as np
 import tensorflow as tf
-from _quick import parse as parse_options
 
 from serkit.datasets.splits import Speakers
 from serkit.formatting import markdown_table
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0, help="of GANs, 1 is the report's")
     parser.add_argument("--steps", type=int, default=5, help="that are measured of each")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    options = parse_options(parser, width=0.02, steps=1, networks=["compact"])
+    options = _quick.parse(parser, width=0.02, steps=1, networks=["compact"])
     sizes = GanSizes(width=options.width)
     found = [kind for name in GAN_ARMS for kind in of_gan(name, sizes, options.steps)]
     found += [of_network(name, options.steps) for name in options.networks]
