@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 import soundfile
@@ -126,17 +127,23 @@ def write_synthetic_corpus(
     settings = settings or SyntheticSettings()
     mark_as_synthetic(folder)
     takes = list(_plan(settings))
-    for take in track(takes, len(takes)):
-        path = Path(folder, take.path)
-        if path.exists():
-            continue
-        rate = _RATES[take.corpus]
-        # In memory first: libsndfile does not say that a disk is full.
-        wav = io.BytesIO()
-        soundfile.write(wav, _synthesise_take(take, settings), rate, "PCM_16", format="WAV")
-        with replacing(path) as partial:
-            partial.write_bytes(wav.getvalue())
+    # Most of the time is spent in NumPy's loops, in which other threads can run.
+    parallel = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator_unordered")
+    written = parallel(joblib.delayed(_write_take)(Path(folder), take, settings) for take in takes)
+    for _ in track(written, len(takes)):
+        pass
     return len(takes)
+
+
+def _write_take(folder: Path, take: _Take, settings: SyntheticSettings) -> None:
+    path = folder / take.path
+    if path.exists():
+        return
+    # In memory first: libsndfile does not say that a disk is full.
+    wav, rate = io.BytesIO(), _RATES[take.corpus]
+    soundfile.write(wav, _synthesise_take(take, settings), rate, "PCM_16", format="WAV")
+    with replacing(path) as partial:
+        partial.write_bytes(wav.getvalue())
 
 
 def _plan(settings: SyntheticSettings) -> Iterator[_Take]:
