@@ -6,8 +6,10 @@ Speed: files per second of `audit` and of the peer, a loop of `soundfile.read`, 
 RMS in one process. Both run in turns, several times; the fastest time counts, and the ratio
 matters. The second line of the output repeats the folder with links, until there are about as many
 files as in all four corpora. All but the first are duplicates then: the audit compares them byte by
-byte, the peer does not notice them. The third and the fourth line are the audit without and with
-prosody (`serkit audit --prosody`), in one process and in two; the first round also imports librosa.
+byte, the peer does not notice them. The third and the fourth line are the audit, the prosody of its
+clips (`serkit audit --prosody`) in one process and in two, and a plain loop of `librosa.load`,
+`librosa.yin` and `librosa.feature.rms` with the same settings. The first round also imports
+librosa.
 Memory: the peak of a process, and of its helper processes, that audits 100,000 tiny synthetic
 recordings.
 """
@@ -29,7 +31,14 @@ import soundfile
 from _quick import parse as parse_options
 
 from serkit.datasets.audit import audit
-from serkit.datasets.prosody import measure_corpus
+from serkit.datasets.prosody import (
+    FRAME,
+    HIGHEST_HZ,
+    HOP,
+    LOWEST_HZ,
+    RATE,
+    measure_corpus,
+)
 from serkit.formatting import counted
 
 _MANY, _RATE = 100_000, 8_000
@@ -86,20 +95,38 @@ def compare_speed(root: Path, rounds: int) -> None:
 def compare_prosody(root: Path, rounds: int, workers: int) -> None:
     # joblib uses this as the number of cores.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(workers)
-    alone, both = [], []
+    alone, prosody, loop = [], [], []
     for _ in range(rounds):
         began = time.perf_counter()
         corpus = audit([root]).corpus
         alone.append(time.perf_counter() - began)
+        began = time.perf_counter()
         measure_corpus(corpus)
-        both.append(time.perf_counter() - began)
+        prosody.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        prosody_peer(corpus.files())
+        loop.append(time.perf_counter() - began)
     del os.environ["LOKY_MAX_CPU_COUNT"]
+    count = len(corpus)
     print(
-        f"{len(corpus)} clips, {counted(workers, 'worker')}: audit {len(corpus) / min(alone):.0f} "
-        f"clips/s, with prosody {len(corpus) / min(both):.0f} clips/s "
-        f"({len(corpus) / both[0]:.0f} in the first round)",
+        f"{count} clips, {counted(workers, 'worker')}: audit {count / min(alone):.0f} clips/s, "
+        f"prosody {count / min(prosody):.0f} ({count / prosody[0]:.0f} in the first round), plain "
+        f"librosa loop {count / min(loop):.0f}, ratio {min(loop) / min(prosody):.2f}",
         flush=True,
     )
+
+
+def prosody_peer(files: list[str]) -> list[tuple]:
+    """Measure files in a plain loop: fundamental frequency by the same estimator, and level."""
+    import librosa
+
+    measures = []
+    for file in files:
+        waveform, _ = librosa.load(file, sr=RATE)
+        size = {"frame_length": FRAME, "hop_length": HOP}
+        f0 = librosa.yin(waveform, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, sr=RATE, **size)
+        measures.append((np.median(f0), librosa.feature.rms(y=waveform, **size).mean()))
+    return measures
 
 
 def peer(files: list[Path]) -> list[tuple]:
