@@ -8,7 +8,7 @@ the time: decoding alone and the real FFT of the same frames alone, each by the 
 is installed; at 48 kHz also soxr's resampling alone. Memory and linearity: the same files are read
 many times, in a process of their own. Determinism: serkit's pipeline with and without
 `enable_op_determinism`, which every training run enables, in two processes that take turns.
-Latency: an exported model of the default classifier predicts one clip after another.
+Latency: an exported model of `compact` predicts one clip after another, and in batches.
 """
 
 import argparse
@@ -189,14 +189,20 @@ def print_latency(files: list[str], folder: Path, calls: int) -> None:
     path = export_model(ExportableModel([compact(7, spec.shape)], spec, "abcdefg"), folder)
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
-    taken = []
-    for number in range(20 + calls):
-        data = tf.constant([Path(files[number % len(files)]).read_bytes()])
+    contents = [Path(file).read_bytes() for file in files]
+
+    def milliseconds(first: int, count: int) -> float:
+        chosen = [contents[number % len(contents)] for number in range(first, first + count)]
+        data = tf.constant(chosen)
         began = time.perf_counter()
         serve(wav_bytes=data)["probabilities"].numpy()
-        taken.append(1000 * (time.perf_counter() - began))
-    median, high = np.percentile(taken[20:], [50, 99])
+        return 1000 * (time.perf_counter() - began)
+
+    alone = [milliseconds(number, 1) for number in range(20 + calls)][20:]
+    median, high = np.percentile(alone, [50, 99])
     print(f"one clip, bytes to probabilities: median {median:.1f} ms, 99th percentile {high:.1f}")
+    batches = [milliseconds(first, 32) for first in range(0, 32 * (2 + calls // 10), 32)][2:]
+    print(f"in batches of 32: median {np.median(batches) / 32:.1f} ms a clip")
 
 
 if __name__ == "__main__":
