@@ -11,9 +11,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from serkit.errors import DamagedFileError, is_disk_full, short_repr
+from serkit.errors import DamagedFileError, InputError, is_disk_full, short_repr
 
 _PARTIAL_PREFIX = ".partial-"
+# By these files, commands and users know whose folder it is.
+_RESULT_FILES = ("settings.json", "audit.json", "evaluation.json")
+
+
+def require_no_other_results(out: Path | str, own: str = "") -> None:
+    """Raise InputError if a folder has the results of another command, which would be mixed up.
+
+    Args:
+        out: the folder, which need not exist.
+        own: name of the caller's own file of results, which it may replace.
+    """
+    for name in _RESULT_FILES:
+        if name != own and Path(out, name).exists():
+            raise InputError(
+                f"`out` must not be the folder of another command's run. Received: {out}, with "
+                f"{name}."
+            )
 
 
 @contextmanager

@@ -13,9 +13,11 @@ def test_other_settings_are_refused_by_name(tmp_path):
     with pytest.raises(ResumeError, match=r"\(gan\.steps was 10, now 20\)"):
         RunFolder(tmp_path, {"seed": 1, "gan": {"steps": 20}})
     with pytest.raises(ResumeError) as found:
-        RunFolder(tmp_path, dict.fromkeys("abcdefg", "x" * 1000))
-    assert "; and 5 more)" in str(found.value)
+        RunFolder(tmp_path, {"seed": 1, "gan": dict.fromkeys("abcdefg", "x" * 1000)})
+    assert "; and 4 more)" in str(found.value)
     assert len(str(found.value)) < 600
+    with pytest.raises(ResumeError, match=f"{tmp_path} is the folder of another command's run"):
+        RunFolder(tmp_path, dict.fromkeys("abcdefg", 1))
     assert read_json(tmp_path / "settings.json") == {"seed": 1, "gan": {"steps": 10}}
 
 

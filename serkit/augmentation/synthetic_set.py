@@ -129,5 +129,11 @@ def read_synthetic_set(folder: Path) -> tuple[npt.NDArray[Any], Origin]:
     return spectrograms, origin
 
 
+def count_stored(folder: Path) -> int:
+    """Return the number of spectrograms that the manifest of a set lists; 0 without a manifest."""
+    manifest = folder / _MANIFEST_FILE
+    return len(pd.read_csv(manifest)) if manifest.exists() else 0
+
+
 def _shard_file_name(shard_index: int) -> str:
     return f"spectrograms-{shard_index:03}.npy"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from serkit.cli.arguments import add_recordings, naming_of
 from serkit.cli.output import add_output, print_json, progress_of
-from serkit.errors import InputError, check_choice
+from serkit.errors import check_choice
+from serkit.files import require_no_other_results
 from serkit.formatting import counted
 
 if TYPE_CHECKING:
@@ -68,13 +69,10 @@ def run(options: argparse.Namespace) -> int:
     for kind in options.reject:
         check_choice("reject", kind, ANOMALY_KINDS)
     # Check the output folder before the recordings are read, which may take long.
+    require_no_other_results(options.out, "audit.json")
     options.out.mkdir(parents=True, exist_ok=True)
     require_own_tables(options.out)
     require_other_folder(options.out, options.roots)
-    if (options.out / "settings.json").exists():
-        raise InputError(
-            f"`--out` must not be the folder of another command's run. Received: {options.out}."
-        )
     try:
         track = progress.progress_bar("reading")
         audit = open_recordings(options.roots, track, naming=naming, reject=options.reject)

@@ -101,7 +101,8 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         choices=["k-fold", "random", "both", "leave-one-corpus-out"],
         default="k-fold",
         help="split like this: k-fold keeps speakers apart; random is the 2021 report's own, with "
-        "speakers in both, and every result says so; default: %(default)s",
+        "speakers in both, and every result says so; both is one after the other; "
+        "leave-one-corpus-out tests on each corpus in turn; default: %(default)s",
     )
     add(
         "--without",

@@ -17,7 +17,9 @@ def add_to(commands) -> None:
         "model's training set are refused.",
     )
     parser.add_argument(
-        "model", help="use this model: a folder, or an address (http://…, grpc://…)"
+        "model",
+        metavar="MODEL",
+        help="use this model: a folder, or an address (http://…, grpc://…)",
     )
     add_recordings(parser)
     add = parser.add_argument

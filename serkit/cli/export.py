@@ -46,22 +46,25 @@ def add_to(commands) -> None:
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("of a run").add_argument
+    group = parser.add_argument_group("of a run")
+    add = group.add_argument
     add(
         "--arm",
         help="export the classifier of this arm, of a demo also original or augmented; default: "
         "the best on the validation speakers",
     )
-    add(
+    targets = group.add_mutually_exclusive_group()
+    targets.add_argument(
         "--coverage",
         type=float,
-        help="abstain from all but this fraction of the validation speakers' clips, 0 to 1; "
+        help="abstain from all but this fraction of the validation speakers' clips, 0.01 to 1; "
         "default: 0.9",
     )
-    add(
+    targets.add_argument(
         "--accuracy",
         type=float,
-        help="abstain so that this fraction of the answers is correct; default: as --coverage",
+        help="abstain so that this fraction of the answers is correct, 0.01 to 1; default: as "
+        "--coverage",
     )
     add("--cache", type=Path, help="read the run's cache from here; default: its run folder")
     title = "of a comparison, whose networks are trained again, one per seed"
@@ -109,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
 def _require_not_given(options: argparse.Namespace, source_kind: str, names: Sequence[str]) -> None:
     given = [f"--{name}" for name in names if getattr(options, name) is not None]
     if given:
-        raise InputError(f"{', '.join(given)} with {source_kind}; see serkit export --help")
+        raise InputError(f"{', '.join(given)} must not be given with {source_kind}")
 
 
 def _export_run(options: argparse.Namespace, folder: Path) -> Path:
@@ -125,6 +128,7 @@ def _export_run(options: argparse.Namespace, folder: Path) -> Path:
     given = open_classifier_to_export(
         folder, options.arm, options.classifier, fold, cache=options.cache
     )
+    print(f"arm {given.metadata['arm']} of {folder}")
     return export_classifier(given, options.out, settings)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from serkit.cli.listen import write_sound
 from serkit.cli.output import add_output, progress_of
 from serkit.errors import InputError, check_choice, check_range
+from serkit.files import require_no_other_results
+from serkit.formatting import counted
 
 if TYPE_CHECKING:
     from serkit.augmentation.sample_filter import FilteredSamples, SampleFilter
@@ -83,12 +85,15 @@ def run(options: argparse.Namespace) -> int:
     if options.count is not None:
         check_range("count", options.count, 1)
     check_range("wav", options.wav, 0)
+    if options.out is not None:
+        require_no_other_results(options.out)
     if not (options.run_folder / "gans").is_dir():
         raise InputError(
             f"RUN must be the run folder of a finished demo with rare classes. Received: "
             f"{options.run_folder}, which has no folder gans."
         )
     from serkit.augmentation.sample_filter import SampleFilter, TooFewAccepted, sample_filtered
+    from serkit.augmentation.synthetic_set import count_stored
     from serkit.gans.sampling import find_generators, load_generator
     from serkit.seeds import derive_seed
 
@@ -114,7 +119,11 @@ def run(options: argparse.Namespace) -> int:
             )
         except TooFewAccepted as error:
             raise TooFewAccepted(f"{error}: --no-sample-filter") from error
-        say(f"   written: {_write_samples(options, label, seed, stored, samples)}")
+        folder = (options.out or options.run_folder / "samples") / label
+        if earlier_count := count_stored(folder):
+            say(f"   {counted(earlier_count, 'earlier sample')} replaced")
+        _write_samples(folder, options, seed, stored, samples)
+        say(f"   written: {folder}")
     return 0
 
 
@@ -143,20 +152,19 @@ def _plan_counts(
 
 
 def _write_samples(
+    folder: Path,
     options: argparse.Namespace,
-    label: str,
     seed: int,
     stored: "StoredGenerator",
     samples: "FilteredSamples",
-) -> Path:
+) -> None:
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.augmentation.synthetic_set import Origin, write_synthetic_set
     from serkit.reporting.gan_figures import grid
     from serkit.reporting.page import write_png
 
-    folder = (options.out or options.run_folder / "samples") / label
     origin = Origin(
-        label=label,
+        label=folder.name,
         seed=seed,
         generator=stored.card.sha256,
         speakers=stored.card.speakers,
@@ -172,4 +180,3 @@ def _write_samples(
     spec = SpectrogramSpec(**stored.card.spectrograms)
     for index, spectrogram in enumerate(samples.spectrograms[: options.wav]):
         write_sound(folder / f"sound-{index:03}.wav", spectrogram, spec)
-    return folder

@@ -34,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
     from serkit.progress import Progress
 
     if not options.folder.is_dir():
-        raise InputError(f"`folder` must be a folder with runs. Received: {options.folder}.")
+        raise InputError(f"DIR must be a folder. Received: {options.folder}.")
     rows = sorted(_runs(options.folder), key=lambda row: row[0])
     if not rows:
-        raise InputError(f"`folder` must be a folder with runs. Received: {options.folder}.")
+        raise InputError(f"DIR must be a folder with runs. Received: {options.folder}, with none.")
     progress = Progress()
     for seconds, name, kind, text in rows:
         changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -19,7 +19,7 @@ from serkit.cli.arguments import (
 )
 from serkit.cli.config import add_config, record_command
 from serkit.cli.output import add_dry_run, add_output, print_json, progress_of
-from serkit.errors import InputError
+from serkit.errors import InputError, check_range
 
 if TYPE_CHECKING:
     from serkit.studies.tuning.classifier_objective import ClassifierSearch
@@ -116,6 +116,7 @@ def run(options: argparse.Namespace) -> int:
     from serkit.tasks.processes import ProcessEngine
 
     workers, parallel = options.workers, options.parallel
+    check_range("workers", workers, 0)
     if workers and (options.engine == "ray" or parallel > 1):
         raise InputError(
             "`workers` must be 0 with --engine ray or --parallel, which sets the number of "

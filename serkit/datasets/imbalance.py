@@ -17,7 +17,7 @@ REPORTED_CLASSES = tuple(_REPORT_COUNTS)
 """The classes that the 2021 report filled up with generated clips."""
 
 
-def explain_no_rare_class(counts: Mapping[str, int], rare_below: float) -> str:
+def explain_no_rare_class(counts: Mapping[str, int], rare_below: float, target: float = 1.0) -> str:
     """Return a sentence that explains why :func:`balance_plan` is empty.
 
     The sentence names the smallest class and its size relative to the largest class.
@@ -25,12 +25,13 @@ def explain_no_rare_class(counts: Mapping[str, int], rare_below: float) -> str:
     Args:
         counts: training clips per class.
         rare_below: as for :func:`balance_plan`.
+        target: as for :func:`balance_plan`.
     """
     smallest_class, largest = min(counts, key=lambda label: counts[label]), max(counts.values())
     smallest = counts[smallest_class]
     return (
-        f"no class has fewer than {rare_below:.0%} of the largest one's clips; {smallest_class}, "
-        f"with {smallest} of {largest} ({smallest / largest:.0%}), comes nearest"
+        f"no class has fewer than {min(rare_below, target):.0%} of the largest one's clips; "
+        f"{smallest_class}, with {smallest} of {largest} ({smallest / largest:.0%}), comes nearest"
     )
 
 

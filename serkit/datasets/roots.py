@@ -73,10 +73,17 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
 
 
 def require_roots_exist(roots: Sequence[Path | str]) -> None:
-    """Raise InputError unless each root of :func:`open_roots` exists; no file is read."""
+    """Raise InputError unless each root of :func:`open_roots` is a folder or CSV that exists.
+
+    No file is read.
+    """
     for path in (split_root(argument)[1] for argument in roots):
         if not path.exists():
             raise InputError(f"{path} does not exist")
+        if path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"):
+            continue
+        kind = "another file" if path.is_file() else "a pipe or a device"
+        raise InputError(f"A root must be a folder or a CSV. Received: {path}, {kind}.")
 
 
 def split_root(argument: Path | str) -> tuple[str, Path]:
@@ -100,8 +107,6 @@ def _open_root(name: str, corpus: str, path: Path, naming: Naming) -> Root:
     except UnicodeEncodeError as error:
         raise InputError(f"{str(path)!r} is not UTF-8; rename the folder") from error
     if path.is_file():
-        if path.suffix.lower() != ".csv":
-            raise InputError(f"A root must be a folder or a CSV. Received: {path}, another file.")
         fields_by_path, rejected = read_table(path, name)
         # The paths from read_table are relative to the folder with links resolved.
         folder = path.parent.resolve()
@@ -112,8 +117,6 @@ def _open_root(name: str, corpus: str, path: Path, naming: Naming) -> Root:
             lambda file: naming.clip(file, corpus or name, fields_by_path[file]),
             rejected,
         )
-    if not path.is_dir():
-        raise InputError(f"A root must be a folder or a CSV. Received: {path}, a pipe or a device.")
     files, rejected = find_recordings(path, name)
     read = _choose_reader(name, corpus, path, files, naming)
     files, copies = drop_lossy_copies(name, files, read)

@@ -323,8 +323,8 @@ class Client:
             difference = f"no signature {name!r}, only {', '.join(available) or 'none'}"
             if name == signatures.SAMPLED:
                 raise InputError(
-                    f"`samples` must be None for the model at {self.address}, which has no random "
-                    f"layers ({difference})."
+                    f"`samples` must not be given for the model at {self.address}, which has no "
+                    f"random layers ({difference})."
                 )
             raise self._other_model_error(difference)
 

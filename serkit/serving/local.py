@@ -191,8 +191,8 @@ class ExportedModel:
         check_range("samples", samples, 1)
         if signatures.SAMPLED not in self._model.signatures:
             raise InputError(
-                f"`samples` must be None for the model {self.path}, which has no random layers. "
-                f"Received: {samples}."
+                f"`samples` must not be given for the model {self.path}, which has no random "
+                f"layers. Received: {samples}."
             )
 
     def _predict_waveform(self, waveform: npt.NDArray[Any], samples: int | None) -> Prediction:

@@ -277,7 +277,7 @@ class Transport(ABC):
     def _model_not_found_error(self, reason: str) -> InputError:
         return InputError(
             f"{self.address} is not there: {reason}; valid are the name of a model that this "
-            "server has loaded (its --model_name) and one of its versions"
+            "server has loaded (TF Serving's --model_name, serkit's --name) and one of its versions"
         )
 
     def _not_tf_serving_error(self, answer: str) -> ServerError:

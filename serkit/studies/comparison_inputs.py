@@ -88,7 +88,8 @@ def write_audit(roots: Sequence[str], naming: Naming, out: Path, progress: Progr
         first = audited.rejected[0]
         count = counted(sum(finding.files for finding in audited.rejected), "file")
         progress.say(
-            f"! {count} not used, such as {first.path}: {first.reason}; all in {out}/rejected.csv"
+            f"! {count} not used, such as {first.path}: {first.reason}; the run folder's "
+            "rejected.csv has all"
         )
 
 

@@ -191,8 +191,8 @@ class ComparisonSettings:
         for name in ("best", "first_folds", "most_rare"):
             check_range(name, getattr(self, name), 0)
         check_range("generated_share", self.generated_share, 0.0, 1.0)
-        for name in ("rare_below", "filled_to"):
-            check_range(name, getattr(self, name), 0.0, 10.0)
+        check_range("rare_below", self.rare_below, 0.0, 10.0)
+        check_range("filled_to", self.filled_to, 0.01, 10.0)
         for name in self.tuned:
             check_choice("tuned", name, _TUNABLE)
         check_choice("gan_recipe", self.gan_recipe, DCGAN_RECIPES)

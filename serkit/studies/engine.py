@@ -317,13 +317,13 @@ class Comparison:
             return ""
         counts = self.folds[0].split.train.counts(self.settings.label_set)
         message = f"nothing to fill for {', '.join(filling_names)}: " + explain_no_rare_class(
-            counts, self.settings.rare_below
+            counts, self.settings.rare_below, self.settings.filled_to
         )
         other_arms = tuple(arm for arm in self.arms if not arm.fill)
         if len(other_arms) == 1 and not self.settings.keep_models:
             raise InputError(
                 f"`arms` must have one that can be compared with none. Received: {message}. Raise "
-                "`rare_below`, make classes rare with `rarify`, or choose arms that fill none."
+                "`rare_below` or `filled_to`, or make classes rare with `rarify`."
             )
         self.arms = other_arms
         self.progress.say(f"! {message}")

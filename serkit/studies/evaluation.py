@@ -15,6 +15,7 @@ from serkit.datasets.corpus import LABEL_SETS, Corpus
 from serkit.datasets.custom import Naming
 from serkit.errors import DamagedFileError, InputError, LeakError, RecordingError
 from serkit.export.versions import DETAILS_FILE
+from serkit.files import require_no_other_results
 from serkit.formatting import counted
 from serkit.metrics.calibration import (
     adaptive_calibration_error,
@@ -111,7 +112,8 @@ def evaluate(
 
     Raises:
         LeakError: if recordings or speakers of the training set are among the recordings.
-        InputError: if the model knows none of the labels, or ``out`` is the folder of a run.
+        InputError: if the model knows none of the labels, or ``out`` is the folder of another
+            command's run.
         SerkitError: for recordings or a model that do not work; the message says why.
 
     Example:
@@ -122,11 +124,8 @@ def evaluate(
             print(results["uar"])
     """
     progress = progress or Progress()
-    if out is not None and Path(out, "settings.json").exists():
-        raise InputError(
-            "`out` must be a folder of its own. Received: "
-            f"{out}, the folder of a run, whose files would be replaced."
-        )
+    if out is not None:
+        require_no_other_results(out, "evaluation.json")
     with _opened(model, settings) as opened:
         classes = tuple(opened.classes)
         with progress.stage("recordings"):

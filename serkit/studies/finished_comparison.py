@@ -127,7 +127,7 @@ def classifier_to_export(
             "give the command that made the run again",
         ) from error
     arm = DEMO_ARMS.get(arm, arm)
-    check_choice("arm", arm, arms)
+    check_choice("arm", arm, [*arms, *(name for name, real in DEMO_ARMS.items() if real in arms)])
     arm_of_comparison = next(candidate for candidate in comparison.arms if candidate.name == arm)
     folds = {item.number: item for item in comparison.folds if item.protocol == protocol}
     check_choice("fold", str(fold), [str(number) for number in folds])

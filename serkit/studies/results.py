@@ -117,7 +117,7 @@ def describe_short_run(comparison: Comparison) -> str:
         if settings.most_rare:
             counts = fold.split.train.counts(settings.label_set)
             rare = balance_plan(counts, settings.rare_below, settings.filled_to)
-            parts.append(f"GANs for {len(fold.plan)} of the rare classes, {len(rare)} in all")
+            parts.append(f"GANs for {len(fold.plan)} of {len(rare)} rare classes")
             parts.append("no sample filter")
     if settings.synthetic:
         parts.append(f"a built-in corpus of {counted(len(comparison.corpus), 'clip')}")

@@ -118,6 +118,9 @@ def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    # A version of serkit may add settings to a command, but commands have few in common.
+    if 2 * len({*old} & {*new}) < len({*old} | {*new}):
+        raise ResumeError(f"{folder} is the folder of another command's run; choose another --out")
     old, new = _flattened(old), _flattened(new)
     changes = [
         f"{name} was {short_repr(old.get(name))}, now {short_repr(new.get(name))}"

@@ -103,6 +103,8 @@ class TrainSettings:
                     f"`epochs` is for a network of spectrograms: {', '.join(NETWORKS)}. "
                     f"Received: {self.epochs}, with model={self.model!r}."
                 )
+        if self.weights not in (None, "imagenet", "none") and not Path(self.weights).is_file():
+            raise InputError(f"`weights` must be a file that exists. Received: {self.weights}.")
         if not self.roots:
             raise InputError("`roots` must be one or more folders or files. Received: none.")
 

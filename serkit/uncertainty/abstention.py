@@ -88,7 +88,7 @@ def check_one_target(coverage: float | None, accuracy: float | None) -> None:
     """Check that a threshold is chosen either by ``coverage`` or by ``accuracy``.
 
     Raises:
-        InputError: if both are None or neither is, or if the one given is not 0 to 1.
+        InputError: if both are None or neither is, or if the one given is not 0.01 to 1.
     """
     if (coverage is None) == (accuracy is None):
         raise InputError(
@@ -97,7 +97,7 @@ def check_one_target(coverage: float | None, accuracy: float | None) -> None:
         )
     for name, value in (("coverage", coverage), ("accuracy", accuracy)):
         if value is not None:
-            check_range(name, value, 0.0, 1.0)
+            check_range(name, value, 0.01, 1.0)
 
 
 def choose_threshold(

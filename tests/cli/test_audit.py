@@ -125,6 +125,13 @@ def test_bad_options_are_one_line_and_status_2(root, tmp_path, capsys, options, 
     assert words in line
 
 
+def test_a_root_that_is_no_folder_leaves_no_folder(tmp_path, capsys):
+    (tmp_path / "speech.wav").touch()
+    assert _audit(tmp_path / "speech.wav", tmp_path / "out") == 2
+    assert "must be a folder or a CSV" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_rejected_csv_is_written_even_if_no_file_is_usable(root, tmp_path, capsys):
     assert _audit(root, tmp_path / "out") == 2
     assert "4 rejected, the first ann-angry-1.wav" in capsys.readouterr().err

@@ -12,6 +12,7 @@ def test_a_run_becomes_a_model_that_is_not_overwritten(finished_run, tmp_path, c
     arguments = ["export", str(finished_run), "--out", str(out), "--arm", "original"]
     assert main([*arguments, "--coverage", "0.8"]) == 0
     said = capsys.readouterr().out
+    assert f"arm none of {finished_run}\n" in said
     assert f"{out}\nwhat it is:" in said
     assert f"serkit serve {out.parent}" in said
     details = read_json(out / DETAILS_FILE)
@@ -52,13 +53,12 @@ def test_options_that_exclude_each_other_are_one_line(finished_run, tmp_path, ca
     for arguments, words in (
         ([str(tmp_path)], "no finished run of serkit demo"),
         ([run, run], "valid is one run"),
-        ([run, *classes], "--classes with a run"),
-        ([run, "--arm", "third"], "arm"),
-        ([run, "--coverage", "0.5", "--accuracy", "0.5"], "Exactly one"),
+        ([run, *classes], "--classes must not be given with a run"),
+        ([run, "--arm", "third"], "one of: noise-images, none, original"),
         ([file], "no --classes"),
         ([file, *classes], "no model that Keras can load"),
         ([file, *classes, "--spec", str(tmp_path / "spec.json")], "--spec"),
-        ([file, *classes, "--arm", "original"], "--arm with Keras files"),
+        ([file, *classes, "--arm", "original"], "--arm must not be given with Keras files"),
         ([str(tmp_path / "gone.keras")], "gone.keras does not exist"),
     ):
         assert main(["export", *arguments, *out]) == 2, arguments
@@ -66,3 +66,9 @@ def test_options_that_exclude_each_other_are_one_line(finished_run, tmp_path, ca
         assert line.startswith("serkit export: ")
         assert words in line
     assert not (tmp_path / "m").exists()
+
+
+def test_one_target_for_abstention_only(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "run", "--out", "m", "--coverage", "0.5", "--accuracy", "0.5"])
+    assert "--accuracy: not allowed with argument --coverage" in capsys.readouterr().err

@@ -162,9 +162,11 @@ def test_the_same_seed_gives_the_same_files(generate):
     assert [name for name in first if first[name] == other[name]] == []
 
 
-def test_a_smaller_set_leaves_no_sounds_of_a_larger_one(generate):
+def test_a_smaller_set_leaves_no_sounds_of_a_larger_one(generate, capsys):
     generate(*_of("male_surprise", 3))
+    capsys.readouterr()
     folder = generate(*_of("male_surprise", 2), "--wav", "1") / "male_surprise"
+    assert "   3 earlier samples replaced" in capsys.readouterr().out.splitlines()
     assert [path.name for path in folder.glob("*.wav")] == ["sound-000.wav"]
     generate(*_of("male_surprise", 2), "--wav", "0")
     assert not list(folder.glob("*.wav"))
@@ -235,6 +237,14 @@ def test_the_default_folder_is_in_the_run(run_folder, tmp_path):
     shutil.copytree(run_folder, tmp_path / "run")
     assert main(["generate", str(tmp_path / "run"), *_of("female_sad", 1), "--wav", "0"]) == 0
     assert len(read_synthetic_set(tmp_path / "run" / "samples" / "female_sad")[0]) == 1
+
+
+def test_the_folder_of_another_command_is_refused(run_folder, tmp_path, capsys):
+    (tmp_path / "audit.json").touch()
+    command = ["generate", str(run_folder), *_of("female_sad", 1), "--out", str(tmp_path)]
+    assert main(command) == 2
+    assert "`--out` must not be the folder of another command's run" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["audit.json"]
 
 
 @pytest.mark.parametrize(

@@ -58,5 +58,6 @@ def test_a_run_alone_is_named_by_its_folder(tmp_path, capsys):
 
 def test_no_runs_are_an_error(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 2
+    assert f"DIR must be a folder with runs. Received: {tmp_path}" in capsys.readouterr().err
     assert main(["runs", str(tmp_path / "nowhere")]) == 2
-    assert capsys.readouterr().err.count("must be a folder with runs") == 2
+    assert "DIR must be a folder. Received: " in capsys.readouterr().err

@@ -122,6 +122,11 @@ def test_workers_of_two_schedulers_are_refused(tmp_path, capsys, more):
     assert "`--workers` must be 0" in capsys.readouterr().err
 
 
+def test_workers_below_0_are_refused(tmp_path, capsys):
+    assert main(["tune", "classifier", str(tmp_path), "--workers", "-1"]) == 2
+    assert "`--workers` must be 0 or more. Received: --workers -1" in capsys.readouterr().err
+
+
 def test_live_training_is_of_classifiers(tmp_path):
     found = tune.search_of(_options("classifier", str(tmp_path), "--live", "noise", "speed"))
     assert found.live == ("noise", "speed")

@@ -84,10 +84,11 @@ def test_results_are_written_whole(evaluated):
     assert (out / "figures" / "confusion.png").exists()
 
 
-def test_the_folder_of_a_run_is_refused_before_any_work(tmp_path):
-    (tmp_path / "settings.json").touch()
+@pytest.mark.parametrize("name", ["settings.json", "audit.json"])
+def test_the_folder_of_another_command_is_refused_before_any_work(tmp_path, name):
+    (tmp_path / name).touch()
     (tmp_path / "predictions.csv").write_text("of the run")
-    with pytest.raises(InputError, match=r"`out` must be a folder of its own.*the folder of a run"):
+    with pytest.raises(InputError, match=rf"`out` must not be the folder of another.*with {name}"):
         _evaluate("no model", tmp_path, tmp_path)
     assert (tmp_path / "predictions.csv").read_text() == "of the run"
 

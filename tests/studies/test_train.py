@@ -202,6 +202,7 @@ def test_calibration_of_a_fold_comes_from_the_other_folds(rng):
         {"epochs": 0},
         {"epochs": 3},
         {"label_set": "mood"},
+        {"weights": "nowhere.pt"},
         {"roots": ()},
     ],
     ids=str,

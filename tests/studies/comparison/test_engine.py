@@ -63,7 +63,7 @@ def _noting(names, run):
 def test_a_short_run_says_what_it_shortened(comparison):
     said = describe_short_run(comparison(short=True, most_rare=1, rare_below=2.0))
     assert said.endswith(
-        "3 folds; GANs of width 0.05, 2 steps a class; GANs for 1 of the rare classes, 6 in all; "
+        "3 folds; GANs of width 0.05, 2 steps a class; GANs for 1 of 6 rare classes; "
         "no sample filter"
     )
 

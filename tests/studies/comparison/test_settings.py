@@ -26,6 +26,7 @@ from serkit.studies.search_spaces import CompactRecipe
         ({"folds": 2}, "folds.*2"),
         ({"rarify": (("sad", 0.0),)}, "`rarify`.*sad=0.0"),
         ({"filled_to": 11}, "filled_to.*11"),
+        ({"filled_to": 0.0}, "filled_to.*0.01"),
         ({"roots": ()}, r"`roots`.*\(\)"),
         ({"seeds": (1, 1)}, r"`seeds`.*\(1, 1\)"),
         ({"seeds": (0,), "more_seeds": (0, 1)}, r"`more_seeds`.*\(0, 1\)"),
