@@ -103,7 +103,7 @@ def test_a_model_without_a_signature(client, transport):
     transport.names = ["serving_default", "classes"]
     with pytest.raises(InputError, match=r"'waveform'.*serving_default, classes"):
         next(client.predict_waveforms([np.zeros(10)]))
-    with pytest.raises(InputError, match=r"`samples` must be None.*'sampled'"):
+    with pytest.raises(InputError, match=r"`samples` must not be given.*'sampled'"):
         next(client.predict_wav([b"1"], samples=9))
 
 

@@ -38,5 +38,5 @@ def test_a_model_that_is_not_there_is_said_before_anybody_is_asked(tmp_path):
 
 
 def test_a_model_that_does_not_draw_is_said_before_anybody_is_asked(plain_contract_model):
-    with pytest.raises(InputError, match="`samples` must be None"):
+    with pytest.raises(InputError, match="`samples` must not be given"):
         next(predict_on_ray(plain_contract_model, ["x.wav"], RaySettings("127.0.0.1:1"), 9))

@@ -122,7 +122,7 @@ def test_as_often_as_is_asked_for(predictor, files):
 
 
 def test_a_model_that_does_not_draw(plain_contract_model, files):
-    with pytest.raises(InputError, match=r"`samples` must be None.*9"):
+    with pytest.raises(InputError, match=r"`samples` must not be given.*9"):
         next(ExportedModel(plain_contract_model).predict(files, 9))
 
 

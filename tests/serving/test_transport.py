@@ -178,7 +178,7 @@ def test_a_model_without_our_signatures(server, run_contract_model, monkeypatch)
     few.signatures |= {"classes": run_contract_model.signatures["classes"]}
     with (
         connect(server.address, SETTINGS) as client,
-        pytest.raises(InputError, match=r"`samples` must be None.*'sampled'"),
+        pytest.raises(InputError, match=r"`samples` must not be given.*'sampled'"),
     ):
         list(client.predict_wav([b""], samples=3))
 
