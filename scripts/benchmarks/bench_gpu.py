@@ -3,7 +3,7 @@
     scripts/benchmarks/gpu.sh RECORDINGS  # each part in a process of its own
 
 The part `spectrograms` computes spectrograms on the GPU inside tf.data, and on the CPU, and prints
-which kernels the profiler saw on the GPU. `dcgan` is a training step of the 2021 report's DCGAN
+which kernels the profiler saw on the GPU. `dcgan` is an optimizer step of the 2021 report's DCGAN
 with Discriminator2; `vgg16-half-freeze` is the training of the report's best classifier. Peak
 memory is that of TensorFlow's allocator on the GPU. Without a GPU, `--logical` uses a second
 logical device of the CPU, to check that the script runs; the numbers then mean nothing.
@@ -13,7 +13,6 @@ import argparse
 import collections
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import _quick
@@ -105,12 +104,14 @@ def kernels(folder: Path) -> collections.Counter[str]:
 
 
 def dcgan(options: argparse.Namespace, device: str) -> None:
-    """Print the seconds of a training step in float32 and in mixed bfloat16."""
+    """Print the seconds of an optimizer step in float32 and in mixed bfloat16."""
     from _gan_step import SerkitStep
+
+    from serkit.studies.cost import median_seconds
 
     for dtype in ("float32", "bfloat16"):
         step = SerkitStep(options.batch, dtype == "bfloat16", options.width)
-        taken = fastest(step.run, options.steps)
+        taken = median_seconds(step.run, options.steps)
         print(f"  {dtype}, batch {options.batch}: {taken:.3f} s a step")
 
 
@@ -131,17 +132,6 @@ def half_freeze(options: argparse.Namespace, device: str) -> None:
 
 
 PARTS = {"spectrograms": spectrograms, "dcgan": dcgan, "vgg16-half-freeze": half_freeze}
-
-
-def fastest(work: Callable[[], object], count: int) -> float:
-    """Return the fewest seconds of ``count`` calls, after a first one."""
-    work()
-    taken = []
-    for _ in range(count):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def add_to(commands) -> None:
     add(
         "--gan-steps",
         type=int,
-        help="train the GAN of each rare class so long; default: 240, with --gan-recipe report "
+        help="train the GAN of each rare class so long; default: 300, with --gan-recipe report "
         "2000",
     )
     add_study(parser, "gender_emotion")

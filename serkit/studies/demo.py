@@ -33,9 +33,7 @@ from serkit.studies.partitions import Partitions
 
 # The demo's names of protocols, and those of ComparisonSettings with one fold.
 _PROTOCOLS = {HOLD_OUT: K_FOLD, RANDOM: RANDOM}
-# Fewer steps than a comparison's. With more, KID to unseen speakers of the built-in corpus does not
-# fall any further, see docs/gans.md.
-_PRETRAINING_STEPS, _GAN_STEPS, _REPORT_GAN_STEPS = 600, 240, 2000
+_GAN_STEPS, _REPORT_GAN_STEPS = 300, 2000
 _MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 
 
@@ -69,7 +67,7 @@ def demo_settings(
         rare_below: a class with fewer training clips than this fraction of the largest class gets a
             GAN and is filled up to the size of the largest class.
         gan_recipe: see :data:`serkit.gans.dcgan.DCGAN_RECIPES`.
-        gan_steps: number of training steps of each rare class' GAN; None for 240, or for 2,000 with
+        gan_steps: number of training steps of each rare class' GAN; None for 300, or for 2,000 with
             the recipe of the 2021 report.
         epochs: number of epochs of each classifier; None for the classifier's default.
         spec: settings of the spectrograms.
@@ -100,7 +98,7 @@ def demo_settings(
         rare_below=rare_below,
         gated=not short,
         spec=spec or SpectrogramSpec(),
-        gans=GanSizes(pretraining=_PRETRAINING_STEPS, steps=steps),
+        gans=GanSizes(steps=steps),
         gan_recipe=gan_recipe,
         naming=naming or Naming(),
         most_rare=2 if short else 0,
