@@ -46,6 +46,14 @@ def test_killed_commands_give_the_files_of_whole_ones():
 
 
 @pytest.mark.slow
+def test_two_versions_are_measured_in_one_table(synthetic_root):
+    printed = _run("scripts/benchmarks/before_after.py", "HEAD", str(synthetic_root), "--quick")
+    row = re.search(r"\| serkit --help, s \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", printed)
+    before, now, ratio = map(float, row.groups())
+    assert ratio == pytest.approx(now / before, abs=0.01)
+
+
+@pytest.mark.slow
 def test_attacks_do_not_make_the_server_fail():
     """Its exit status is 1 if the log has a traceback or a request in between failed."""
     _run("scripts/benchmarks/attack_server.py", "--quick")

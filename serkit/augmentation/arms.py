@@ -1,5 +1,6 @@
 """Augmentation methods by name: the arms of a comparison. Imports no TensorFlow."""
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -157,11 +158,34 @@ ARMS = {
 """All arms by name; ``none`` is the baseline."""
 
 
+def arm_by_name(name: str) -> Arm:
+    """Return an arm, or a combination of arms.
+
+    Args:
+        name: a key of :data:`ARMS`, or several, joined by ``+``.
+
+    Raises:
+        InputError: if a name is not known, or more than one of the arms fills up classes.
+
+    Example:
+        >>> both = arm_by_name("class-weights+specaugment")
+        >>> both.class_weights, both.spec_augment
+        ('balanced', True)
+    """
+    parts = name.split("+")
+    for part in parts:
+        check_choice("arm", part, ARMS)
+    combined = functools.reduce(Arm.combined_with, [ARMS[part] for part in parts])
+    description = "; ".join(ARMS[part].description for part in parts)
+    return replace(combined, name=name, description=description)
+
+
 def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[Arm, ...]:
     """Return arms by their names, ``none`` first.
 
     Args:
-        names: keys of :data:`ARMS`; ``none`` is always included, also if it is not named.
+        names: names as :func:`arm_by_name` takes them; ``none`` is always included, also if it is
+            not named.
         everywhere: names of arms whose methods are added to every arm, the baseline included.
             These arms must not fill up classes.
 
@@ -169,7 +193,7 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
         InputError: if a name is not known, if ``names`` has a name twice, if an arm of
             ``everywhere`` fills up classes, or if two of the resulting arms are the same.
     """
-    for name in (*names, *everywhere):
+    for name in everywhere:
         check_choice("arm", name, ARMS)
     if len(set(names)) < len(names):
         raise InputError(f"`arms` must be given once each. Received: arms={', '.join(names)}.")
@@ -178,13 +202,13 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
             raise InputError(
                 f"`everywhere` must not fill rare classes. Received: everywhere={name!r}."
             )
-    arms = [ARMS[NONE], *(ARMS[name] for name in names if name != NONE)]
+    arms = [ARMS[NONE], *(arm_by_name(name) for name in names if name != NONE)]
     for name in everywhere:
         arms = [arm.combined_with(ARMS[name]) for arm in arms]
     for arm, other in itertools.combinations(arms, 2):
         if replace(other, name=arm.name, description=arm.description) == arm:
+            with_all = f" with everywhere={', '.join(everywhere)}" if everywhere else ""
             raise InputError(
-                "Two arms must not be the same after `everywhere` is added. Received: "
-                f"{arm.name} and {other.name} with everywhere={', '.join(everywhere)}."
+                f"Two arms must not be the same. Received: {arm.name} and {other.name}{with_all}."
             )
     return tuple(arms)

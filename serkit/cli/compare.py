@@ -66,10 +66,11 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
     add(
         "--arms",
         nargs="+",
-        choices=ARMS,
+        type=_arm_name,
         default=list(DEFAULT_ARMS),
         metavar="ARM",
-        help=f"compare these: {', '.join(ARMS)}; default: {', '.join(DEFAULT_ARMS)}",
+        help=f"compare these: {', '.join(ARMS)}, or combinations such as "
+        f"class-weights+specaugment; default: {', '.join(DEFAULT_ARMS)}",
     )
     add(
         "--everywhere",
@@ -92,6 +93,16 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
         "and, of an encoder, speed only; default: compact",
     )
     add_features(parser)
+
+
+def _arm_name(text: str) -> str:
+    """Return the name of an arm or of a combination of arms; argparse reports any other text."""
+    for part in text.split("+"):
+        if part not in ARMS:
+            raise argparse.ArgumentTypeError(
+                f"invalid choice: {part!r} (choose from {', '.join(ARMS)})"
+            )
+    return text
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:

@@ -117,6 +117,8 @@ def _parsed(action: argparse.Action, value: Any, path: Path) -> Any:
         parsed = [action.type(str(word)) if callable(action.type) else word for word in words]
         if action.choices is not None and not set(parsed) <= set(action.choices):
             raise ValueError
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"--config {path}: {_name(action)}: {error}") from error
     except (TypeError, ValueError) as error:
         kind = {int: "a whole number", float: "a number"}.get(action.type, "one value")
         form = "true or false" if is_flag else "a list" if takes_several else kind

@@ -24,9 +24,23 @@ def test_everywhere_applies_to_every_arm():
     assert all(arm.spec_augment and arm.class_weights == "balanced" for arm in chosen)
 
 
+def test_a_combination_has_the_methods_of_all_its_arms():
+    none, bar, filled = choose_arms(["class-weights+specaugment", "mixup+dcgan+specaugment"])
+    assert none == ARMS["none"]
+    assert (bar.name, bar.class_weights, bar.spec_augment) == (
+        *("class-weights+specaugment", "balanced", True),
+    )
+    assert (filled.fill, filled.mixup, filled.spec_augment) == ("dcgan", 0.3, True)
+    assert filled.description.startswith(f"{ARMS['mixup'].description}; ")
+
+
 @pytest.mark.parametrize(
     ("names", "everywhere", "message"),
     [
+        (["mixup+gan"], [], r"arm='gan'"),
+        (["mixup+"], [], r"arm=''"),
+        (["dcgan+specaugment+oversampling"], [], "dcgan and oversampling"),
+        (["mixup+dcgan", "dcgan+mixup"], [], r"mixup\+dcgan and dcgan\+mixup\.$"),
         (["gan"], [], r"arm='gan'"),
         (["dcgan", "dcgan"], [], "arms=dcgan, dcgan"),
         (["dcgan"], ["oversampling"], "everywhere='oversampling'"),

@@ -116,6 +116,12 @@ def test_short_keeps_given_options(tmp_path):
     assert (some.gans.width, some.gans.steps) == (0.5, 2)
 
 
+def test_a_misspelt_arm_of_a_combination_gets_a_suggestion(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "X", "--arms", "none", "mixup+spec-augment"])
+    assert "for spec-augment, did you mean specaugment?" in capsys.readouterr().err
+
+
 def test_choices_are_complete():
     parser = argparse.ArgumentParser()
     compare.add_to(parser.add_subparsers())
