@@ -12,7 +12,6 @@ batches replaces SpecAugment's masks, with new random values for each clip at ea
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from serkit.cli.running import run_experiment
@@ -23,22 +22,12 @@ import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.experiments import cross_validation, cross_validation_parser
-from serkit.formatting import markdown_table
-from serkit.metrics.bootstrap import estimate
-from serkit.metrics.classification import (
-    ConfusionBySpeaker,
-    accuracy,
-    average_recall,
-    confusion_by_speaker,
-    macro_f1,
-)
-from serkit.metrics.paired import difference, holm
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.reporting.gan_figures import grid
 from serkit.reporting.page import write_png
+from serkit.studies.answers import compare_answers, results_table
 from serkit.studies.cross_validation import FoldRun
-from serkit.studies.exports import format_interval, format_per_cent, format_signed_interval
 from serkit.studies.partitions import predict_clips, remove_checkpoint
 
 ANSWERS = "answers.csv"
@@ -65,7 +54,7 @@ def main(options: argparse.Namespace) -> None:
                 model = compact(len(folds.classes), folds.spec.shape, network, fold.network_seed)
                 fold.fit(model, settings, augment=TRANSFORMS[name], folder=fold.folder / name)
                 found = predict_clips(model, fold.partitions, fold.partitions.split.test)
-                tables.append(found.assign(transform=name))
+                tables.append(found.assign(arm=name))
             fold.write_table(pd.concat(tables), ANSWERS)
             for name in names:
                 remove_checkpoint(fold.folder / name)
@@ -91,43 +80,8 @@ def draw(fold: FoldRun, names: Sequence[str], path: Path) -> None:
 
 
 def report(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
-    """Return a table of each transform's measures and its difference in UAR to ``none``."""
-    confusion = {
-        name: confusion_of(rows, classes) for name, rows in predictions.groupby("transform")
-    }
-    names = [name for name in TRANSFORMS if name in confusion]
-    gains = {
-        name: difference(confusion["none"], confusion[name], average_recall, seed=0)
-        for name in names[1:]
-    }
-    corrected_p = dict(zip(gains, holm([gain.p for gain in gains.values()]), strict=True))
-    rows = []
-    for name in names:
-        uar, f1, overall = (
-            asdict(estimate(confusion[name], measure, seed=0))
-            for measure in (average_recall, macro_f1, accuracy)
-        )
-        gain_cells = ["", ""]
-        if name in gains:
-            gain = asdict(gains[name].estimate)
-            gain_cells = [format_signed_interval(gain), f"{corrected_p[name]:.3f}"]
-        other_cells = [format_per_cent(f1["value"]), format_per_cent(overall["value"])]
-        rows.append([name, format_interval(uar), *gain_cells, *other_cells])
-    header = ["transform", "UAR", "difference to none", "p, Holm", "macro F1", "accuracy"]
-    return markdown_table(header, rows)
-
-
-def confusion_of(predictions: pd.DataFrame, classes: Sequence[str]) -> ConfusionBySpeaker:
-    """Return one confusion matrix per speaker, with the predictions of all seeds and folds.
-
-    A speaker is in other folds for other seeds, so that seeds and folds are not told apart.
-    """
-    truth, predicted = (
-        predictions[column].map(list(classes).index) for column in ("truth", "predicted")
-    )
-    one_group = np.zeros(len(predictions))
-    speakers = predictions["speaker"]
-    return confusion_by_speaker(truth, predicted, one_group, one_group, speakers, len(classes))
+    """Return a table of each transform's UAR and its difference to ``none``."""
+    return results_table(compare_answers(predictions, classes, "none"), "none")
 
 
 def rotate(spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

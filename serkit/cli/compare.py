@@ -126,9 +126,9 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         "--rarify",
         nargs="+",
         default=[],
-        metavar="CLASS=FRACTION",
-        help="leave only so much of these classes' training clips, for example surprise=0.15; "
-        "default: all",
+        metavar="CLASS=AMOUNT",
+        help="leave only so many of these classes' training clips: a fraction, or a number of "
+        "clips, for example surprise=0.15 or surprise=14; default: all",
     )
     add(
         "--folds",
@@ -284,7 +284,7 @@ def settings_of(options: argparse.Namespace) -> "ComparisonSettings":
         "spec": spec_of(options),
         "classifiers": tuple(options.classifier),
         "label_set": options.labels,
-        "rarify": _parse_fractions(options.rarify),
+        "rarify": _parse_amounts(options.rarify),
         "weights": _absolute_weights(options.weights),
         "tuned": dict(map(read_tuned, options.tuned)),
         "gans": GanSizes(tuned=options.gan_tuned, **_GAN_SIZES_OF_RECIPE[options.gan_recipe]),
@@ -311,14 +311,15 @@ def _absolute_weights(weights: str) -> str:
     return weights if weights in ("imagenet", "none") else str(Path(weights).resolve())
 
 
-def _parse_fractions(parts: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    fractions = []
+def _parse_amounts(parts: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    amounts = []
     for part in parts:
-        label, _, fraction = part.rpartition("=")
+        label, _, amount = part.rpartition("=")
         try:
-            fractions.append((label, float(fraction)))
+            amounts.append((label, float(amount)))
         except ValueError as error:
             raise InputError(
-                f"`rarify` must be CLASS=FRACTION, such as surprise=0.15. Received: {part}."
+                "`rarify` must be CLASS=AMOUNT, such as surprise=0.15 or surprise=14. "
+                f"Received: {part}."
             ) from error
-    return tuple(fractions)
+    return tuple(amounts)

@@ -255,8 +255,9 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         yield f"{message}."
     if results.get("synthetic"):
         yield SYNTHETIC_WARNING
-    for label, fraction in settings["rarify"]:
-        yield f"{label} was made rare on purpose: {fraction:.0%} of its training clips are left."
+    for label, kept in settings["rarify"]:
+        amount = f"{kept:.0%}" if kept <= 1 else f"{kept:g}"
+        yield f"{label} was made rare on purpose: {amount} of its training clips are left."
     if everywhere := settings["everywhere"]:
         yield f"Every arm, none included, also gets: {', '.join(everywhere)}."
     folds = [fold for protocol in protocols for fold in protocol["folds"]]

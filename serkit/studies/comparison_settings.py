@@ -92,8 +92,8 @@ class ComparisonSettings:
         more_seeds: further seeds for ``none`` and the best arms. The best arms are those with the
             highest mean UAR on validation speakers over the training runs with ``seeds``.
         best: maximum number of best arms that are trained with ``more_seeds``.
-        rarify: pairs of a label and the fraction of its training clips to keep, above 0 and at
-            most 1.
+        rarify: pairs of a label and what to keep of its training clips: a fraction above 0 and at
+            most 1, or a number of clips, at least 2.
         first_folds: number of folds to run, starting with the first; 0 for all.
         plan: how the numbers of examples to add are chosen: ``balance``, by ``rare_below`` and
             ``filled_to``; or ``report``, the numbers of the 2021 report (figure 18).
@@ -203,10 +203,11 @@ class ComparisonSettings:
                 "`gan_recipe` must be small-data if `tuned` has settings of a DCGAN. "
                 "Received: report."
             )
-        for label, fraction in self.rarify:
-            if not 0 < fraction <= 1:
+        for label, kept in self.rarify:
+            if not (0 < kept <= 1 or (kept > 1 and kept == int(kept))):
                 raise InputError(
-                    f"`rarify` must be above 0 and at most 1. Received: {label}={fraction}."
+                    "`rarify` must be a fraction above 0 and at most 1, or a number of clips. "
+                    f"Received: {label}={kept:g}."
                 )
         for name in ("roots", "classifiers", "seeds"):
             values = getattr(self, name)

@@ -125,8 +125,8 @@ def make_folds(
             fold = Fold(protocol, number, split, {}, inputs, corpus, settings.label_set)
             if protocol == LEAVE_ONE_CORPUS_OUT:
                 fold = _without_untrained_classes(fold)
-            for label, fraction in _applicable(settings.rarify, fold):
-                rarer = _make_class_rare(fold.split, settings, label, fraction)
+            for label, kept in _applicable(settings.rarify, fold):
+                rarer = _make_class_rare(fold.split, settings, label, kept)
                 fold = replace(fold, split=rarer)
             _require_all_classes(fold)
             counts = fold.split.train.counts(settings.label_set)
@@ -170,15 +170,13 @@ def _splits(protocol: str, settings: ComparisonSettings, corpus: Corpus) -> Iter
     return make_splits(protocol, corpus, label_set, seed)
 
 
-def _make_class_rare(
-    split: Split, settings: ComparisonSettings, label: str, fraction: float
-) -> Split:
-    counts = split.train.counts(settings.label_set)
-    kept_count = round(fraction * counts[label])
-    if kept_count < 1:
+def _make_class_rare(split: Split, settings: ComparisonSettings, label: str, kept: float) -> Split:
+    count = split.train.counts(settings.label_set)[label]
+    kept_count = round(kept * count) if kept <= 1 else int(kept)
+    if not 1 <= kept_count <= count:
         raise InputError(
-            f"`rarify` must be {1 / counts[label]:.3f} or more for {label}, of which there are "
-            f"{counts[label]} training clips. Received: {fraction}."
+            f"`rarify` must be from {1 / count:.3f} to 1, or a number up to {count}, for {label}, "
+            f"of which there are {count} training clips. Received: {kept:g}."
         )
     return make_rare(split, settings.label_set, label, kept_count, settings.seed)
 

@@ -58,6 +58,11 @@ def test_a_class_is_made_rare_in_training_alone_and_filled_up(synthetic_corpus, 
         assert after.split.validation == before.split.validation
 
 
+def test_a_class_is_left_with_a_number_of_clips(synthetic_corpus, folds_of):
+    for fold in folds_of(synthetic_corpus, rarify=(("sad", 7.0),)):
+        assert fold.split.train.counts("emotion")["sad"] == 7
+
+
 def test_the_reports_plan_and_the_first_folds_alone(synthetic_corpus, folds_of):
     (fold,) = folds_of(
         synthetic_corpus, plan="report", label_set="gender_emotion", first_folds=1, folds=3
@@ -73,6 +78,8 @@ def test_what_cannot_be_rare_is_refused(synthetic_corpus, folds_of):
         folds_of(synthetic_corpus, rarify=(("joy", 0.5),))
     with pytest.raises(InputError, match=r"`rarify`.*sad.*0\.001"):
         folds_of(synthetic_corpus, rarify=(("sad", 0.001),))
+    with pytest.raises(InputError, match=r"`rarify`.*number up to (\d+), for sad.*Received: 1000"):
+        folds_of(synthetic_corpus, rarify=(("sad", 1000.0),))
 
 
 def test_one_class_is_refused(synthetic_corpus, folds_of):
