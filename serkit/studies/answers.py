@@ -113,7 +113,6 @@ def _confusion(
 
 def results_table(results: Sequence[ArmResult], baseline: str) -> str:
     """Return results of :func:`compare_answers` as Markdown."""
-    has_rare = any(result.rare_recall for result in results)
     header = ["arm", "seeds", "UAR", f"difference to {baseline}", "p, Holm"]
     rows = []
     for result in results:
@@ -123,7 +122,9 @@ def results_table(results: Sequence[ArmResult], baseline: str) -> str:
                 format_signed_interval(asdict(result.difference.estimate)),
                 f"{result.p:.3f}",
             ]
-        if has_rare:
+        if result.rare_recall:
             cells.append(format_interval(asdict(result.rare_recall)))
         rows.append(cells)
-    return markdown_table([*header, *["recall of rare classes"] * has_rare], rows)
+    if any(result.rare_recall for result in results):
+        header.append("recall of rare classes")
+    return markdown_table(header, rows)

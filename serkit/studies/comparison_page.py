@@ -329,8 +329,7 @@ def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
     text = []
     if has_networks:
         text.append(
-            "Every arm of a network has the same initial weights and the same number of optimiser "
-            "steps."
+            "Every arm of a network has the same initial weights and as many optimiser steps."
         )
     if any(name in HEADS for name in classifiers):
         text.append(
@@ -342,9 +341,9 @@ def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
         "classes; GANs are trained once for each fold and class, on training clips. All numbers "
         "are of real test clips.",
         "Intervals: bootstrap over speakers, widened for their number; those of differences, where "
-        "there are several seeds, also for what trainings have in common. p: exchange of arms by "
-        "speaker, corrected for "
-        "the number of arms (Holm). Differences are of the seeds that both arms have.",
+        "there are several seeds, also for what training runs have in common. p: exchange of arms "
+        "by speaker, corrected for the number of arms (Holm). Differences are of the seeds that "
+        "both arms have.",
         "This page has sound and images made from the recordings; their licences hold for "
         "those, too. Mind them before you publish it.",
     ]
