@@ -4,13 +4,15 @@
     python experiments/rare_class_map.py ../shared/data/ravdess --classifier whisper-tiny.en \\
         --arms class-weights oversampling speed --seeds 0 1 2 3 4
     python experiments/rare_class_map.py ../shared/data/ravdess --clips 14 60 \\
-        --arms dcgan+specaugment wgan-gp+specaugment noise-images+specaugment
+        --spectrograms report --arms class-weights+specaugment dcgan+specaugment \\
+        --out runs/rare-class-map-gans
 
 For each number of clips and each seed, the arms are compared on five folds of speakers. The seed
-also chooses the folds and the clips that are left. The table has each arm's difference to the bar:
-class weights and SpecAugment together, for an encoder class weights alone. Calls with the same
---out add to each other, and an interrupted call resumes; the table and the figure have all answers
-that are in --out.
+also chooses the folds and the clips that are left. `compact` is trained on its own spectrograms, as
+in train_compact.py; arms with GANs need `--spectrograms report` and an --out of their own. The
+table has each arm's difference to the bar: class weights and SpecAugment together, for an encoder
+class weights alone. Calls with the same --out add to each other, and an interrupted call resumes;
+the table and the figure have all answers that are in --out.
 """
 
 import argparse
@@ -23,19 +25,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.arms import NONE
 from serkit.cli.arguments import naming_of, recordings_of, spec_of
 from serkit.cli.experiments import experiment_parser
 from serkit.files import write_text
+from serkit.models.compact import CompactSettings
 from serkit.progress import Progress
 from serkit.reporting.figures import colour, legend, tidy
 from serkit.reporting.page import write_png
 from serkit.studies.answers import ArmResult, compare_answers, results_table
 from serkit.studies.classifier_kinds import CLASSIFIERS, HEADS
 from serkit.studies.comparison import open_comparison, open_run_folder
-from serkit.studies.comparison_settings import ComparisonSettings
+from serkit.studies.comparison_settings import TUNED_CLASSIFIER, ComparisonSettings
 from serkit.studies.cost import cost_table, estimate_cost
 from serkit.studies.engine import Comparison
+from serkit.studies.search_spaces import CompactRecipe
 
 NETWORK_BAR, HEAD_BAR = "class-weights+specaugment", "class-weights"
 ARMS = ("class-weights", "oversampling", "specaugment", "mixup", "speed", NETWORK_BAR)
@@ -50,6 +55,7 @@ def parse() -> argparse.Namespace:
     add("--classifier", choices=CLASSIFIERS, default="compact")
     add("--weights", default="imagenet", help="file of a Whisper encoder's weights")
     add("--seeds", type=int, nargs="+", default=[0])
+    add("--spectrograms", choices=["own", "report"], default="own", help="report: 224 by 224")
     add("--epochs", type=int, help="default: the classifier's own")
     add("--dry-run", action="store_true", help="print what is left to do and how long it takes")
     return parser.parse_args()
@@ -74,6 +80,11 @@ def main(options: argparse.Namespace) -> None:
 
 def settings_of(options: argparse.Namespace, clips: int, seed: int) -> ComparisonSettings:
     """Return the settings of the comparison with this number of clips of each rare class."""
+    spec, tuned = None, {}
+    if options.spectrograms == "own":
+        spec = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
+        network = CompactSettings(pool=(1, 1), stride=(1, 2))
+        tuned = {TUNED_CLASSIFIER: CompactRecipe(network)}
     return ComparisonSettings(
         roots=recordings_of(options),
         arms=tuple(dict.fromkeys([NONE, *options.arms])),
@@ -83,7 +94,8 @@ def settings_of(options: argparse.Namespace, clips: int, seed: int) -> Compariso
         rarify=tuple((label, float(clips)) for label in options.rare),
         filled_to=0.667,
         weights=options.weights,
-        spec=spec_of(options),
+        spec=spec_of(options, spec),
+        tuned=tuned,
         naming=naming_of(options),
     ).with_epochs(options.epochs)
 
