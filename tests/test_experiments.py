@@ -17,7 +17,7 @@ import serkit
 from serkit.cli.arguments import spec_of
 from serkit.errors import InputError, ResumeError
 from serkit.files import write_json
-from serkit.models.compact import CompactSettings
+from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.whisper import WhisperSettings, whisper_encoder
 from serkit.studies.run_folder import RunFolder
@@ -133,3 +133,25 @@ def test_image_transforms_do_what_their_names_say():
     assert (made["flip"] == clips).all(axis=(1, 2, 3)).sum() == 40 - backwards
     quiet = (made["noise"] - clips)[:, 60:80, 30:50].std(axis=(1, 2, 3))
     assert quiet.min() < 0.02 < 0.08 < quiet.max() < 0.105
+
+
+def test_routed_batch_normalisation_keeps_real_and_generated_clips_apart():
+    """Real clips have the outputs and moving averages that they have without generated ones."""
+    (path,) = (path for path in EXPERIMENTS if path.stem == "generated_data")
+    experiment = load(path)
+    settings = CompactSettings(pool=(1, 1), channels=(4, 8), dropout=0.0)
+    plain, routed = (compact(3, (16, 16, 1), settings, seed=1) for _ in range(2))
+    rng = np.random.default_rng(0)
+    real = rng.uniform(-0.9, 1, (4, 16, 16, 1)).astype("float32")
+    generated = rng.uniform(-0.9, 0, (3, 16, 16, 1)).astype("float32")
+    routing = experiment.Routing()
+    routing.replace_calls(routed)
+    routing.is_generated = tf.constant([0, 0, 0, 0, 1, 1, 1], tf.float32)
+    found = routed(np.concatenate([real, generated]), training=True)
+    np.testing.assert_allclose(found[:4], plain(real, training=True), atol=1e-5)
+    for one, other in zip(plain.weights, routed.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    # The generated clips have statistics of their own, too, and change no moving average.
+    np.testing.assert_allclose(found[4:], plain(generated, training=True), atol=1e-5)
+    routing.is_generated = tf.zeros(4)
+    np.testing.assert_allclose(routed(real, training=True), found[:4], atol=1e-5)
