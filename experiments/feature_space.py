@@ -242,7 +242,7 @@ def fit_gan(x: Array, labels: Array, classes: int, steps: int, seed: int) -> WGA
     ]
     data = tf.data.Dataset.sample_from_datasets(by_class, seed=seed)
     data = data.batch(settings.examples_per_step, drop_remainder=True).prefetch(2)
-    gan.fit(data, steps_per_epoch=steps, epochs=1, verbose=0)
+    gan.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
     return gan
 
 
