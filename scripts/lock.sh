@@ -58,7 +58,7 @@ case "$*" in
         write_lock requirements-release.lock "$scratch/run" "# What scripts/release.sh runs. $made"
         exit ;;
 esac
-$pip install --quiet ".[dev,ray,serve]"
+$pip install --quiet ".[dev,ray,serve,onnx,litert]"
 freeze | grep -vxFf "$scratch/run" > "$scratch/test"
 $pip install --quiet torch==2.13.0
 # Without "+cpu", which only some indexes know.

@@ -14,6 +14,7 @@ from .datasets.splits import Speakers, Split
 from .datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 from .errors import InputError, LeakError, SerkitError
 from .export.exportable_model import ExportableModel
+from .export.portable import convert_model
 from .export.saved_model import export_model
 from .gans.dcgan import DCGAN, DCGANSettings
 from .gans.fitting import fit_gan
@@ -78,6 +79,7 @@ __all__ = [
     "compute_spectrograms",
     "compute_speech_features",
     "connect",
+    "convert_model",
     "download",
     "evaluate",
     "export_model",

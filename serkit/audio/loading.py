@@ -13,9 +13,9 @@ from serkit.audio.resampling import resample
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.errors import InputError, RecordingError
 
-# librosa's defaults: 128 ms at 16 kHz, a frame every 32 ms.
-_FRAME_LENGTH, _HOP = 2048, 512
-_BLOCKS_PER_FRAME = _FRAME_LENGTH // _HOP
+TRIM_FRAME, TRIM_HOP = 2048, 512
+"""Samples of a frame and from one frame to the next in :func:`trim_silence`: librosa's defaults."""
+_BLOCKS_PER_FRAME = TRIM_FRAME // TRIM_HOP
 
 
 def trim_silence(waveform: tf.Tensor, top_db: float) -> tf.Tensor:
@@ -42,12 +42,12 @@ def trim_silence(waveform: tf.Tensor, top_db: float) -> tf.Tensor:
     if not top_db > 0:
         raise InputError(f"`top_db` must be above 0 dB. Received: {top_db!r}.")
     samples = tf.size(waveform)
-    frame_count = 1 + samples // _HOP
+    frame_count = 1 + samples // TRIM_HOP
     # Sum the squares of blocks first, because each block is part of four frames. Use float64, so
     # that rounding errors of a loud beginning do not affect later frames.
-    padded = tf.pad(waveform, [[_FRAME_LENGTH // 2, _FRAME_LENGTH // 2]])
+    padded = tf.pad(waveform, [[TRIM_FRAME // 2, TRIM_FRAME // 2]])
     block_count = frame_count + _BLOCKS_PER_FRAME - 1
-    blocks = tf.reshape(padded[: block_count * _HOP], [-1, _HOP])
+    blocks = tf.reshape(padded[: block_count * TRIM_HOP], [-1, TRIM_HOP])
     block_energies = tf.reduce_sum(tf.square(tf.cast(blocks, tf.float64)), axis=1)
     frame_energies = tf.add_n(
         [block_energies[offset : offset + frame_count] for offset in range(_BLOCKS_PER_FRAME)]
@@ -58,7 +58,9 @@ def trim_silence(waveform: tf.Tensor, top_db: float) -> tf.Tensor:
     return tf.cond(
         tf.size(nonsilent_frames) > 0,
         lambda: waveform[
-            nonsilent_frames[0] * _HOP : tf.minimum((nonsilent_frames[-1] + 1) * _HOP, samples)
+            nonsilent_frames[0] * TRIM_HOP : tf.minimum(
+                (nonsilent_frames[-1] + 1) * TRIM_HOP, samples
+            )
         ],
         lambda: waveform[:0],
     )
@@ -85,11 +87,11 @@ def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     return tf.ensure_shape(waveform, [spec.samples])
 
 
-# Minimum overlap of neighbouring segments, as a fraction of a segment.
-_MIN_OVERLAP = 0.5
-# Recordings of at most so many segments are cropped to one. Two would have almost the same samples,
-# and take twice the time.
-_MAX_CROPPED = 1.1
+MIN_OVERLAP = 0.5
+"""Minimum overlap of neighbouring segments, as a fraction of a segment."""
+MAX_CROPPED = 1.1
+"""Recordings of at most so many segments are cropped to one. Two would have almost the same
+samples, and take twice the time."""
 
 
 def split_into_segments(waveform: tf.Tensor, length: int) -> tf.Tensor:
@@ -106,7 +108,7 @@ def split_into_segments(waveform: tf.Tensor, length: int) -> tf.Tensor:
         float32 ``(segments, min(samples, length))``.
     """
     surplus = tf.maximum(tf.size(waveform) - length, 0)
-    max_hop = max(1, int(length * (1 - _MIN_OVERLAP)))
+    max_hop = max(1, int(length * (1 - MIN_OVERLAP)))
     segment_count = 1 + -(-surplus // max_hop)
     # int64, because the product exceeds int32 for long recordings.
     segment_indices = tf.range(segment_count, dtype=tf.int64)
@@ -242,7 +244,7 @@ def load_segments(
     """
     loaded = load_whole(data, spec.sample_rate, spec.trim_db, decode)
     segments = tf.cond(
-        tf.size(loaded.waveform) > int(_MAX_CROPPED * spec.samples),
+        tf.size(loaded.waveform) > int(MAX_CROPPED * spec.samples),
         lambda: not_inlined(split_into_segments)(loaded.waveform, spec.samples),
         lambda: fit_length(loaded.waveform, spec)[tf.newaxis],
     )

@@ -256,7 +256,21 @@ def to_spectrogram(
 def _to_spectrogram(waveforms: tf.Tensor, spec: SpectrogramSpec, dtype: tf.DType) -> tf.Tensor:
     frames = tf.signal.frame(waveforms, spec.window, spec.hop)
     frames *= tf.constant(hann(spec.window))
-    power = _band_power(tf.signal.rfft(frames, [spec.fft]), spec)
+    scaled = scale_power(_band_power(tf.signal.rfft(frames, [spec.fft]), spec), spec)
+    scaled = tf.ensure_shape(tf.expand_dims(scaled, -1), [None, *spec.shape])
+    return scaled if dtype == tf.float32 else tf.cast(scaled, dtype)
+
+
+def scale_power(power: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
+    """Scale the band powers of clips to [-1, 1], see :func:`to_spectrogram`.
+
+    Args:
+        power: float32 ``(batch, frames, bins)``.
+        spec: settings of the spectrograms.
+
+    Returns:
+        float32 of the same shape.
+    """
     loudest = tf.reduce_max(power, axis=[1, 2], keepdims=True)
     relative = power / tf.maximum(loudest, _SILENT_POWER)
     # Clip at half the floor first, and at -1 after scaling, so that the floor is exactly -1 without
@@ -264,9 +278,7 @@ def _to_spectrogram(waveforms: tf.Tensor, spec: SpectrogramSpec, dtype: tf.DType
     # rounding would differ from eager code.
     floor = 0.5 * 10.0 ** (-spec.range_db / 10.0)
     scale = 20.0 / (np.log(10.0) * spec.range_db)
-    scaled = tf.maximum(1.0 + scale * tf.math.log(tf.maximum(relative, floor)), -1.0)
-    scaled = tf.ensure_shape(scaled[..., tf.newaxis], [None, *spec.shape])
-    return scaled if dtype == tf.float32 else tf.cast(scaled, dtype)
+    return tf.maximum(1.0 + scale * tf.math.log(tf.maximum(relative, floor)), -1.0)
 
 
 def _band_power(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:

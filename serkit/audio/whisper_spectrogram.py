@@ -14,7 +14,8 @@ MAX_SAMPLES = 30 * SAMPLE_RATE
 """Whisper's longest input: 30 seconds."""
 HOP = 160
 """Samples from one frame to the next: 10 ms."""
-_WINDOW = 400
+WINDOW = 400
+"""Samples of a frame: 25 ms."""
 # log10 of power: the floor of all values, and the range below the clip's maximum.
 _MIN_POWER = 1e-10
 _RANGE = 8.0
@@ -43,17 +44,20 @@ def whisper_spectrogram(waveforms: tf.Tensor, mels: int = 80) -> tf.Tensor:
         >>> whisper_spectrogram(tf.random.normal([2, 16_000])).shape.as_list()
         [2, 100, 80]
     """
-    half = _WINDOW // 2
+    half = WINDOW // 2
     mirrored = tf.pad(waveforms, [[0, 0], [half, half]], "REFLECT")
-    frames = tf.signal.stft(mirrored, _WINDOW, HOP, _WINDOW)[:, :-1]
-    power = tf.square(tf.abs(frames))
-    bands = tf.matmul(power, tf.constant(_mel_filters(mels)))
+    frames = tf.signal.stft(mirrored, WINDOW, HOP, WINDOW)[:, :-1]
+    return scale_bands(tf.matmul(tf.square(tf.abs(frames)), tf.constant(mel_filters(mels))))
+
+
+def scale_bands(bands: tf.Tensor) -> tf.Tensor:
+    """Compute :func:`whisper_spectrogram` from the power in each band ``(batch, frames, mels)``."""
     levels = tf.math.log(tf.maximum(bands, _MIN_POWER)) * (1 / math.log(10))
     loudest = tf.reduce_max(levels, axis=[1, 2], keepdims=True)
     return (tf.maximum(levels, loudest - _RANGE) + 4.0) / 4.0
 
 
 @functools.cache
-def _mel_filters(mels: int) -> npt.NDArray[Any]:
+def mel_filters(mels: int) -> npt.NDArray[Any]:
     """Return the weights of the FFT bins in the mel bands, float32 ``(201, mels)``."""
-    return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=_WINDOW, n_mels=mels).T
+    return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=WINDOW, n_mels=mels).T

@@ -18,6 +18,8 @@ _PACKAGES = (
 _EXTRAS = {
     "serve": (("uvicorn", "starlette", "prometheus_client"), "serkit serve"),
     "tfio": (("tensorflow_io",), "MP3 and Ogg Vorbis by tensorflow-io; soundfile reads them, too"),
+    "onnx": (("onnx", "onnxruntime", "tf2onnx"), "serkit export --format onnx"),
+    "litert": (("ai_edge_litert",), "to run what serkit export --format litert writes"),
     "ray": (("ray", "fsspec", "pyarrow"), "--engine ray"),
 }
 _FORMATS = {"WAV": "wav", "FLAC": "flac", "OGG": "ogg", "MP3": "mp3"}

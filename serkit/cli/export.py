@@ -7,6 +7,7 @@ from pathlib import Path
 from serkit.cli.arguments import field_values
 from serkit.errors import InputError
 
+FORMATS = ("litert", "onnx")
 _RUN_OPTIONS = ("arm", "coverage", "accuracy", "cache", "classifier", "fold")
 _FILE_OPTIONS = ("classes", "spec", "temperature", "threshold")
 
@@ -16,7 +17,8 @@ def add_to(commands) -> None:
         "export",
         help="export a model for TF Serving and serkit serve",
         description="Exports the best classifier of a finished run, or networks from .keras files, "
-        "as a SavedModel from the bytes of WAV files to probabilities, with a model card.",
+        "as a SavedModel from the bytes of WAV files to probabilities, with a model card. With "
+        "--format, converts an exported model to one file, from a waveform to probabilities.",
     )
     add = parser.add_argument
     add(
@@ -25,14 +27,25 @@ def add_to(commands) -> None:
         type=Path,
         metavar="RUN|MODEL",
         help="folder of serkit demo or serkit compare, or a .keras file; several files form an "
-        "ensemble",
+        "ensemble; with --format the folder of an exported model",
     )
     add(
         "--out",
         type=Path,
         required=True,
         metavar="saved_models/NAME[/VERSION]",
-        help="write here; without a version to the next free one; no version is overwritten",
+        help="write here; without a version to the next free one; no version is overwritten; with "
+        "--format the file",
+    )
+    add(
+        "--format",
+        choices=FORMATS,
+        help="convert an exported model to this; default: export a SavedModel",
+    )
+    add(
+        "--int8",
+        action="store_true",
+        help="store the weights of the converted model in 8 bits; default: no",
     )
     add(
         "--samples",
@@ -91,6 +104,10 @@ def run(options: argparse.Namespace) -> int:
     for source in options.sources:
         if not source.exists():
             raise InputError(f"{source} does not exist; valid is a run's folder, or .keras files")
+    if options.int8 and not options.format:
+        raise InputError("--int8 must not be given without --format")
+    if options.format:
+        return _convert(options)
     first_source = options.sources[0]
     if first_source.is_dir():
         if len(options.sources) > 1:
@@ -106,6 +123,17 @@ def run(options: argparse.Namespace) -> int:
         f"try it:     serkit predict {version} FILE.wav\n"
         f"serve it:   serkit serve {version.parent}"
     )
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    _require_not_given(options, "--format", (*_RUN_OPTIONS, *_FILE_OPTIONS))
+    if len(options.sources) > 1:
+        raise InputError(f"{len(options.sources)} sources; valid is one exported model")
+    from serkit.export.portable import convert_model
+
+    file = convert_model(options.sources[0], options.out, options.format, int8=options.int8)
+    print(f"{file}\nlabels and sample rate: {file.with_suffix('.json')}")
     return 0
 
 

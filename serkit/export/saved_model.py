@@ -20,6 +20,7 @@ from serkit.export.exportable_model import (
     map_in_batches,
 )
 from serkit.export.model_card import model_card
+from serkit.export.portable import PortableModel
 from serkit.export.versions import DETAILS_FILE, version_for
 from serkit.export.warm_up import WARM_UP_FILE, write_warm_up
 from serkit.files import replacing, write_json, write_text
@@ -84,7 +85,10 @@ def export_model(
 
 
 class _Variables(tf.Module):
-    """Module that tracks the networks' variables, but no Keras objects."""
+    """Module that tracks the networks' variables, but no Keras objects.
+
+    The attribute ``portable`` is what :func:`serkit.export.portable.convert_model` converts.
+    """
 
     def __init__(self, model: ExportableModel) -> None:
         super().__init__()
@@ -92,6 +96,8 @@ class _Variables(tf.Module):
         if isinstance(model.spec, SpeechFeatures):
             networks.append(model.spec.encoder)
         self.weights = [variable.value for network in networks for variable in network.variables]
+        if not model.has_random_layers:
+            self.portable = PortableModel(model)
 
 
 def _spec_json(spec: SpectrogramSpec | SpeechFeatures) -> dict[str, Any]:

@@ -28,8 +28,8 @@ from serkit.training.shards import Rows
 
 # Part of the cache key. Increase it when the same recording and encoder give other values.
 _CODE_VERSION = "4"
-# A shorter recording, such as one that is silent throughout, is padded to a tenth of a second.
-_MIN_SAMPLES = SAMPLE_RATE // 10
+MIN_SAMPLES = SAMPLE_RATE // 10
+"""A shorter recording, such as one that is silent throughout, is padded to a tenth of a second."""
 # Files per shard of the cache: an interrupted computation loses at most so many.
 _SHARD_CLIPS = 64
 
@@ -53,6 +53,7 @@ class SpeechFeatures:
             means and then the deviations.
         block_width: number of features of one block.
         sample_rate: sample rate of the waveforms in Hz.
+        mels: number of mel bands of the encoder's input.
 
     Raises:
         InputError: if ``trim_db`` is out of range.
@@ -74,7 +75,7 @@ class SpeechFeatures:
             check_range("trim_db", trim_db, 1.0, 100.0)
         self.encoder: keras.Model = encoder
         self.trim_db: float | None = trim_db
-        self._mels = encoder.inputs[0].shape[-1]
+        self.mels: int = encoder.inputs[0].shape[-1]
         *blocks, _ = encoder.outputs
         self.block_width: int = 2 * blocks[0].shape[-1]
         self.shape: tuple[int] = (len(blocks) * self.block_width,)
@@ -144,7 +145,7 @@ class SpeechFeatures:
         return self._of_waveform(waveform)
 
     def _compute(self, waveform: tf.Tensor) -> tf.Tensor:
-        missing = tf.maximum(_MIN_SAMPLES - tf.size(waveform), 0)
+        missing = tf.maximum(MIN_SAMPLES - tf.size(waveform), 0)
         segments = split_into_segments(tf.pad(waveform, [[0, missing]]), MAX_SAMPLES)
         # One segment after the other, as training does: the last bits of a matrix product depend on
         # the number of rows.
@@ -152,8 +153,20 @@ class SpeechFeatures:
         return tf.ensure_shape(tf.reduce_mean(features, axis=0), self.shape)
 
     def _of_segment(self, segment: tf.Tensor) -> tf.Tensor:
-        spectrogram = whisper_spectrogram(segment[tf.newaxis], self._mels)
-        frame_count = tf.size(segment) // HOP
+        spectrogram = whisper_spectrogram(segment[tf.newaxis], self.mels)
+        return self.of_spectrogram(spectrogram, tf.size(segment) // HOP)
+
+    def of_spectrogram(self, spectrogram: tf.Tensor, frame_count: tf.Tensor) -> tf.Tensor:
+        """Compute the features of a spectrogram.
+
+        Args:
+            spectrogram: float32 ``(1, frames, mels)``, see
+                :func:`serkit.audio.whisper_spectrogram.whisper_spectrogram`.
+            frame_count: int32 scalar, the number of frames.
+
+        Returns:
+            float32 ``(features,)``.
+        """
         *states, _ = self.encoder([spectrogram, frame_count[tf.newaxis]], training=False)
         moments = [tf.nn.moments(tf.cast(state[0], tf.float32), axes=[0]) for state in states]
         return tf.concat(
