@@ -3,6 +3,7 @@
 import importlib
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -39,22 +40,27 @@ class PortableModel(tf.Module):
 
     Args:
         model: a model without random layers.
+        logits: :meth:`ExportableModel.logits` of the model, as a function that the graph has once.
 
-    Call arguments:
-        waveform: float32 ``(samples,)`` in [-1, 1] at the rate of the model's spec, with at least
-            one sample. Of a recording longer than five minutes the middle is used, with a speech
-            encoder the middle 30 seconds.
-
-    Returns, when called, the probabilities, float32 ``(classes,)``.
+    Attributes:
+        predict: function of ``waveform``, float32 ``(samples,)`` in [-1, 1] at the rate of the
+            model's spec, with at least one sample. Of a recording longer than five minutes the
+            middle is used, with a speech encoder the middle 30 seconds. It returns
+            ``probabilities``, float32 ``(classes,)``, in a dictionary.
     """
 
-    def __init__(self, model: ExportableModel) -> None:
+    def __init__(
+        self, model: ExportableModel, logits: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    ) -> None:
         super().__init__()
         self._model = model
+        self._logits = logits
         spec = model.spec
         is_speech = isinstance(spec, SpeechFeatures)
         weights = mel_filters(spec.mels) if is_speech else band_weights(spec)
-        # A variable, because a constant would be in the graph, whose size matters.
+        window = hann(WINDOW if is_speech else spec.window)
+        # Variables, because constants would be in the graph, whose size matters.
+        self._window = tf.Variable(tf.constant(window), trainable=False)
         self._weights = tf.Variable(tf.constant(weights), trainable=False)
         waveform_spec = tf.TensorSpec([None], tf.float32, name="waveform")
         self.predict = tf.function(self._predict, [waveform_spec], autograph=False)
@@ -66,7 +72,7 @@ class PortableModel(tf.Module):
         else:
             inputs = self._spectrograms(waveform, spec)
         # (rows, networks, classes)
-        logits = tf.reduce_mean(self._model.logits(inputs, tf.constant(1)), axis=0)
+        logits = tf.reduce_mean(self._logits(inputs, tf.constant(1)), axis=0)
         probabilities = tf.nn.softmax(logits / settings.temperature)
         return {"probabilities": tf.reduce_mean(probabilities, axis=0)}
 
@@ -78,9 +84,9 @@ class PortableModel(tf.Module):
         missing = tf.maximum(MIN_SAMPLES - tf.size(waveform), 0)
         waveform = tf.pad(waveform, [[0, missing]])
         half = WINDOW // 2
-        mirrored = tf.pad(waveform[tf.newaxis], [[0, 0], [half, half]], "REFLECT")
-        frames = tf.signal.frame(mirrored, WINDOW, HOP)[:, : tf.size(waveform) // HOP]
-        bands = self._band_power(tf.reshape(frames, [1, -1, WINDOW]), WINDOW)
+        mirrored = tf.pad(waveform, [[half, half]], "REFLECT")
+        starts = tf.range(tf.size(waveform) // HOP) * HOP
+        bands = self._band_power(_slices(mirrored, starts, WINDOW)[tf.newaxis], WINDOW)
         # An even number is as good, and converters round its half alike.
         even_count = (tf.shape(bands)[1] + 1) // 2 * 2
         return spec.of_spectrogram(scale_bands(bands), even_count)[tf.newaxis]
@@ -90,9 +96,9 @@ class PortableModel(tf.Module):
         waveform = _middle(waveform, _MAX_SECONDS * spec.sample_rate)
         if spec.trim_db:
             waveform = _trim(waveform, spec.trim_db)
-        frames = tf.signal.frame(_segments(waveform, spec.samples), spec.window, spec.hop)
-        # Shapes that are set by reshape: LiteRT has no operation for tf.ensure_shape.
-        frames = tf.reshape(frames, [-1, spec.frames, spec.window])
+        padded, starts = _segments(waveform, spec.samples)
+        frame_starts = starts[:, tf.newaxis] + tf.range(spec.frames) * spec.hop
+        frames = _slices(padded, frame_starts, spec.window)
         spectrograms = scale_power(self._band_power(frames, spec.fft), spec)
         return tf.reshape(spectrograms, [-1, *spec.shape])
 
@@ -106,7 +112,7 @@ class PortableModel(tf.Module):
         zero = tf.minimum(tf.shape(frames)[0], 0)
         products = tf.range(window)[:, tf.newaxis] * (tf.range(fft // 2 + 1) + zero)
         angles = tf.cast(products % fft, tf.float32) * (2 * math.pi / fft)
-        windowed = frames * tf.constant(hann(window))
+        windowed = frames * self._window
         real, imaginary = (tf.matmul(windowed, part(angles)) for part in (tf.cos, tf.sin))
         power = tf.square(real) + tf.square(imaginary)
         return tf.matmul(power, self._weights + tf.cast(zero, tf.float32))
@@ -134,8 +140,8 @@ def _trim(waveform: tf.Tensor, top_db: float) -> tf.Tensor:
     ]
 
 
-def _segments(waveform: tf.Tensor, length: int) -> tf.Tensor:
-    """Return the segments of :func:`serkit.audio.loading.load_segments`, ``(segments, length)``."""
+def _segments(waveform: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the padded waveform, and where the segments of ``load_segments`` start in it."""
     samples = tf.size(waveform)
     surplus = tf.maximum(samples - length, 0)
     hop = max(1, int(length * (1 - MIN_OVERLAP)))
@@ -144,8 +150,12 @@ def _segments(waveform: tf.Tensor, length: int) -> tf.Tensor:
     spread = tf.range(count) * surplus // tf.maximum(count - 1, 1)
     starts = tf.where(is_one, surplus // 2, spread)
     missing = tf.maximum(length - samples, 0)
-    padded = tf.pad(waveform, [[missing // 2, missing - missing // 2]])
-    return tf.gather(padded, starts[:, tf.newaxis] + tf.range(length))
+    return tf.pad(waveform, [[missing // 2, missing - missing // 2]]), starts
+
+
+def _slices(waveform: tf.Tensor, starts: tf.Tensor, length: int) -> tf.Tensor:
+    """Return the slices ``(…, length)`` of a waveform that start at ``starts``, ``(…,)``."""
+    return tf.gather(waveform, tf.expand_dims(starts, -1) + tf.range(length))
 
 
 def convert_model(model: Path | str, out: Path | str, form: str, *, int8: bool = False) -> Path:

@@ -76,7 +76,9 @@ def export_model(
         **(details or {}),
     }
     with replacing(version) as partial:
-        tf.saved_model.save(_Variables(model), str(partial), _signature_functions(model))
+        shared = _SharedFunctions(model)
+        functions = _signature_functions(model, shared)
+        tf.saved_model.save(_Variables(model, shared), str(partial), functions)
         write_json(partial / DETAILS_FILE, all_details)
         write_text(partial / _LABELS, "".join(f"{label}\n" for label in model.classes))
         write_text(partial / _CARD, model_card(all_details))
@@ -90,14 +92,14 @@ class _Variables(tf.Module):
     The attribute ``portable`` is what :func:`serkit.export.portable.convert_model` converts.
     """
 
-    def __init__(self, model: ExportableModel) -> None:
+    def __init__(self, model: ExportableModel, shared: "_SharedFunctions") -> None:
         super().__init__()
         networks = list(model.networks)
         if isinstance(model.spec, SpeechFeatures):
             networks.append(model.spec.encoder)
         self.weights = [variable.value for network in networks for variable in network.variables]
         if not model.has_random_layers:
-            self.portable = PortableModel(model)
+            self.portable = PortableModel(model, shared.logits)
 
 
 def _spec_json(spec: SpectrogramSpec | SpeechFeatures) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def _spec_json(spec: SpectrogramSpec | SpeechFeatures) -> dict[str, Any]:
 
 
 def _signature_functions(
-    model: ExportableModel,
+    model: ExportableModel, shared: "_SharedFunctions"
 ) -> "dict[str, tf.types.experimental.PolymorphicFunction[..., Any]]":
     """Build the function of each signature, by name; see :mod:`serkit.export.signatures`.
 
@@ -115,7 +117,6 @@ def _signature_functions(
     """
     spec, samples_setting = model.spec, model.settings.samples
     default_samples = tf.constant(samples_setting)
-    shared = _SharedFunctions(model)
     wav_bytes_spec = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
     waveform_spec = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
     samples_spec = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
