@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from serkit.audio.loading import MAX_CROPPED, MIN_OVERLAP, TRIM_FRAME, TRIM_HOP
 from serkit.audio.spectrogram import SpectrogramSpec, band_weights, hann, scale_power
@@ -109,7 +110,7 @@ class PortableModel(tf.Module):
         Fourier transform would take megabytes, and 8-bit weights would spoil all of them.
         """
         window = frames.shape[-1]
-        zero = tf.minimum(tf.shape(frames)[0], 0)
+        zero = tf.minimum(tf.size(frames), 0)
         products = tf.range(window)[:, tf.newaxis] * (tf.range(fft // 2 + 1) + zero)
         angles = tf.cast(products % fft, tf.float32) * (2 * math.pi / fft)
         windowed = frames * self._window
@@ -212,7 +213,18 @@ def _to_onnx(loaded: Any, facts: dict[str, Any], int8: bool) -> bytes:
     tf2onnx = _require("tf2onnx.convert", "onnx")
     spec = tf.TensorSpec([None], tf.float32, name="waveform")
     function = tf.function(loaded.portable.predict, [spec], autograph=False)
-    proto, _ = tf2onnx.from_function(function, [spec], opset=_OPSET)
+    # tf2onnx itself would take constants that the function has captured for inputs.
+    frozen = convert_variables_to_constants_v2(
+        function.get_concrete_function(), lower_control_flow=False
+    )
+    names = {frozen.inputs[0].name: "waveform", frozen.outputs[0].name: "probabilities"}
+    proto, _ = tf2onnx.from_graph_def(
+        frozen.graph.as_graph_def(),
+        input_names=[frozen.inputs[0].name],
+        output_names=[frozen.outputs[0].name],
+        tensors_to_rename=names,
+        opset=_OPSET,
+    )
     for name, value in facts.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = name, json.dumps(value)

@@ -85,7 +85,9 @@ def test_a_converted_model_gives_the_same_probabilities(version, form, tmp_path)
     assert np.ptp(expected, axis=0).max() > 0.05
     facts = json.loads(file.with_suffix(".json").read_text())
     assert facts == {"classes": list(CLASSES), "sample_rate": RATE, "threshold": 0.8}
-    assert file.stat().st_size < 2_000_000
+    # The matrices of the Fourier transform, 640 kB of the encoder's, are not in the file.
+    weights = sum(path.stat().st_size for path in (version / "variables").iterdir())
+    assert file.stat().st_size < weights + 250_000
 
 
 def test_weights_of_8_bits_take_less_space_and_keep_the_spectrogram(tmp_path):
