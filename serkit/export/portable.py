@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -224,7 +225,14 @@ def _to_onnx(loaded: Any, facts: dict[str, Any], int8: bool) -> bytes:
         output_names=[frozen.outputs[0].name],
         tensors_to_rename=names,
         opset=_OPSET,
+        custom_op_handlers={"Erfc": (_complement_of_erf, [])},
     )
+    checker = _require("onnx.checker", "onnx")
+    try:
+        checker.check_model(proto)
+    except checker.ValidationError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"the model cannot be converted to ONNX: {reason}") from error
     for name, value in facts.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = name, json.dumps(value)
@@ -236,6 +244,16 @@ def _to_onnx(loaded: Any, facts: dict[str, Any], int8: bool) -> bytes:
         whole.write_bytes(proto.SerializeToString())
         quantization.quantize_dynamic(whole, small, op_types_to_quantize=["MatMul", "Gemm"])
         return small.read_bytes()
+
+
+def _complement_of_erf(graph: Any, node: Any, name: str, _: Any) -> None:
+    """Replace TensorFlow's Erfc, which ONNX has not, by 1 - Erf."""
+    output = node.output[0]
+    node.type, node.domain = "Erf", ""
+    negative = graph.insert_new_node_on_output("Neg", output, name=f"{name}_negative")
+    one = graph.make_const(f"{name}_one", np.ones(1, np.float32))
+    inputs = [negative.output[0], one.output[0]]
+    graph.insert_new_node_on_output("Add", negative.output[0], inputs=inputs, name=f"{name}_sum")
 
 
 def _to_litert(loaded: Any, facts: dict[str, Any], int8: bool) -> bytes:

@@ -149,6 +149,17 @@ def test_a_model_that_cannot_be_converted_is_refused(bayesian_export, tmp_path):
         convert_model(bayesian_export, tmp_path / "x", "tflite")
 
 
+def test_an_operation_that_onnx_has_not_is_an_error(tmp_path, monkeypatch):
+    pytest.importorskip("tf2onnx")
+    monkeypatch.setattr(tf, "cos", tf.math.bessel_i0)
+    spec = SpectrogramSpec(frames=64, bins=32)
+    network = compact(3, spec.shape, CompactSettings(pool=(1, 1), channels=(4, 8)))
+    version = export_model(ExportableModel([network], spec, CLASSES), tmp_path / "mine")
+    with pytest.raises(InputError, match=r"cannot be converted to ONNX.*Bessel"):
+        convert_model(version, tmp_path / "x", "onnx")
+    assert not list(tmp_path.glob("x.*"))
+
+
 def test_a_missing_package_is_named(exported, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx.convert", None)
     with pytest.raises(InputError, match=r"tf2onnx is not installed; pip install 'serkit\[onnx\]'"):
