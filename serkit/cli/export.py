@@ -130,9 +130,13 @@ def _convert(options: argparse.Namespace) -> int:
     _require_not_given(options, "--format", (*_RUN_OPTIONS, *_FILE_OPTIONS))
     if len(options.sources) > 1:
         raise InputError(f"{len(options.sources)} sources; valid is one exported model")
+    from serkit.cli.running import stderr_off
+
     from serkit.export.portable import convert_model
 
-    file = convert_model(options.sources[0], options.out, options.format, int8=options.int8)
+    # The converters log each step.
+    with stderr_off():
+        file = convert_model(options.sources[0], options.out, options.format, int8=options.int8)
     print(f"{file}\nlabels and sample rate: {file.with_suffix('.json')}")
     return 0
 

@@ -80,7 +80,7 @@ class _TensorFlowFinder:
             execute = spec.loader.exec_module
 
             def execute_quietly(module: ModuleType) -> None:
-                with _stderr_off(), _hidden(_OPTIONAL_FOR_KERAS):
+                with stderr_off(), _hidden(_OPTIONAL_FOR_KERAS):
                     execute(module)
 
             spec.loader.exec_module = execute_quietly
@@ -102,7 +102,8 @@ def _hidden(packages: Iterable[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stderr_off() -> Iterator[None]:
+def stderr_off() -> Iterator[None]:
+    """Discard what native libraries, and Python, write to standard error in the block."""
     try:
         stderr = os.dup(2)
     except OSError:

@@ -24,6 +24,7 @@ from serkit.audio.whisper_spectrogram import (
 )
 from serkit.errors import InputError, check_choice
 from serkit.export.exportable_model import ExportableModel
+from serkit.export.operations import check_operations
 from serkit.export.versions import find_version, read_details
 from serkit.files import replacing
 from serkit.models.speech_features import MIN_SAMPLES, SpeechFeatures
@@ -178,7 +179,8 @@ def convert_model(model: Path | str, out: Path | str, form: str, *, int8: bool =
 
     Raises:
         InputError: if there is no such model or format, the model draws random numbers or is of an
-            earlier version of serkit, or the packages of the format are not installed.
+            earlier version of serkit, or the packages of the format are not installed; or as
+            :func:`serkit.export.operations.check_operations`.
 
     Example:
         .. code-block:: python
@@ -187,6 +189,7 @@ def convert_model(model: Path | str, out: Path | str, form: str, *, int8: bool =
     """
     check_choice("form", form, FORMATS)
     version = find_version(Path(model))
+    check_operations(version)
     details = read_details(version, classes=list, spec=dict, answers=dict)
     loaded = tf.saved_model.load(str(version))
     if not hasattr(loaded, "portable"):
