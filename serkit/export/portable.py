@@ -57,7 +57,6 @@ class PortableModel(tf.Module):
     ) -> None:
         super().__init__()
         self._model = model
-        self._logits = logits
         spec = model.spec
         is_speech = isinstance(spec, SpeechFeatures)
         weights = mel_filters(spec.mels) if is_speech else band_weights(spec)
@@ -66,16 +65,21 @@ class PortableModel(tf.Module):
         self._window = tf.Variable(tf.constant(window), trainable=False)
         self._weights = tf.Variable(tf.constant(weights), trainable=False)
         waveform_spec = tf.TensorSpec([None], tf.float32, name="waveform")
-        self.predict = tf.function(self._predict, [waveform_spec], autograph=False)
+        # Not an attribute: a SavedModel would hold the function of the logits once more.
+        self.predict = tf.function(
+            lambda waveform: self._predict(waveform, logits), [waveform_spec], autograph=False
+        )
 
-    def _predict(self, waveform: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _predict(
+        self, waveform: tf.Tensor, logits_of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         spec, settings = self._model.spec, self._model.settings
         if isinstance(spec, SpeechFeatures):
             inputs = self._features(waveform, spec)
         else:
             inputs = self._spectrograms(waveform, spec)
         # (rows, networks, classes)
-        logits = tf.reduce_mean(self._logits(inputs, tf.constant(1)), axis=0)
+        logits = tf.reduce_mean(logits_of(inputs, tf.constant(1)), axis=0)
         probabilities = tf.nn.softmax(logits / settings.temperature)
         return {"probabilities": tf.reduce_mean(probabilities, axis=0)}
 
@@ -96,11 +100,10 @@ class PortableModel(tf.Module):
 
     def _spectrograms(self, waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
         """Return the spectrograms ``(segments, frames, bins, 1)`` of a waveform."""
-        waveform = _middle(waveform, _MAX_SECONDS * spec.sample_rate)
         if spec.trim_db:
             waveform = _trim(waveform, spec.trim_db)
-        padded, starts = _segments(waveform, spec.samples)
-        frame_starts = starts[:, tf.newaxis] + tf.range(spec.frames) * spec.hop
+        padded, starts = _segments(waveform, spec.samples, _MAX_SECONDS * spec.sample_rate)
+        frame_starts = tf.expand_dims(starts, 1) + tf.range(spec.frames) * spec.hop
         frames = _slices(padded, frame_starts, spec.window)
         spectrograms = scale_power(self._band_power(frames, spec.fft), spec)
         return tf.reshape(spectrograms, [-1, *spec.shape])
@@ -113,7 +116,7 @@ class PortableModel(tf.Module):
         """
         window = frames.shape[-1]
         zero = tf.minimum(tf.size(frames), 0)
-        products = tf.range(window)[:, tf.newaxis] * (tf.range(fft // 2 + 1) + zero)
+        products = tf.expand_dims(tf.range(window), 1) * (tf.range(fft // 2 + 1) + zero)
         angles = tf.cast(products % fft, tf.float32) * (2 * math.pi / fft)
         windowed = frames * self._window
         real, imaginary = (tf.matmul(windowed, part(angles)) for part in (tf.cos, tf.sin))
@@ -143,17 +146,22 @@ def _trim(waveform: tf.Tensor, top_db: float) -> tf.Tensor:
     ]
 
 
-def _segments(waveform: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the padded waveform, and where the segments of ``load_segments`` start in it."""
+def _segments(waveform: tf.Tensor, length: int, max_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the padded waveform, and where the segments of ``load_segments`` start in it.
+
+    Of a waveform longer than ``max_samples``, the segments are those of its middle.
+    """
     samples = tf.size(waveform)
-    surplus = tf.maximum(samples - length, 0)
+    used = tf.minimum(samples, max_samples)
+    surplus = tf.maximum(used - length, 0)
     hop = max(1, int(length * (1 - MIN_OVERLAP)))
     is_one = samples <= int(MAX_CROPPED * length)
     count = tf.where(is_one, 1, 1 + (surplus + hop - 1) // hop)
     spread = tf.range(count) * surplus // tf.maximum(count - 1, 1)
-    starts = tf.where(is_one, surplus // 2, spread)
+    starts = (samples - used) // 2 + tf.where(is_one, surplus // 2, spread)
     missing = tf.maximum(length - samples, 0)
-    return tf.pad(waveform, [[missing // 2, missing - missing // 2]]), starts
+    first = missing // 2
+    return tf.pad(waveform, [[first, missing - first]]), starts
 
 
 def _slices(waveform: tf.Tensor, starts: tf.Tensor, length: int) -> tf.Tensor:
