@@ -110,8 +110,12 @@ def _by_filter(waveform: tf.Tensor, old_block: int, new_block: int) -> tf.Tensor
     oneDNN, TensorFlow's convolution has other last bits in ``Dataset.map`` than in an exported
     model, and on one thread it takes a fifth longer.
     """
-    kernel, reach = _kernel(old_block, new_block)
-    kernel_rows, old_per_row, _ = kernel.shape
+    weights, reach = _weights(old_block, new_block)
+    # A row is so many blocks that the matrix product has enough columns.
+    blocks_per_row = -(-_MIN_CHANNELS // min(old_block, new_block))
+    old_per_row = blocks_per_row * old_block
+    kernel_rows = -(-(len(weights) + old_per_row - old_block) // old_per_row)
+    kernel = _kernel(weights, old_block, blocks_per_row, kernel_rows * old_per_row)
     samples = tf.size(waveform)
     # Not zero: a graph may be traced with an empty waveform.
     blocks = tf.maximum(-(-samples // (_ROWS_AT_ONCE * old_per_row)), 1) * _ROWS_AT_ONCE
@@ -119,41 +123,50 @@ def _by_filter(waveform: tf.Tensor, old_block: int, new_block: int) -> tf.Tensor
     signal = tf.reshape(tf.pad(waveform, [[reach, trailing_zeros]]), [-1, old_per_row])
     with tf.device("CPU"):  # TF32 on a GPU would raise the level of the stop-band.
         products = [
-            tf.matmul(signal[row : row + blocks], tf.constant(kernel[row]))
-            for row in range(kernel_rows)
+            tf.matmul(signal[row : row + blocks], part)
+            for row, part in enumerate(tf.split(kernel, kernel_rows))
         ]
     return tf.reshape(tf.add_n(products), [-1])[: -(-samples * new_block // old_block)]
 
 
 @functools.cache
-def _kernel(old_block: int, new_block: int) -> tuple[npt.NDArray[Any], int]:
-    """Compute the weight of each old sample in each new sample.
+def _weights(old_block: int, new_block: int) -> tuple[npt.NDArray[Any], int]:
+    """Compute the weight of each old sample in each new sample of one block.
 
     Returns:
-        The weights, float32 ``(rows, old, new)``, and the reach of the filter in old samples. The
+        The weights, float32 ``(old, new_block)``, and the reach of the filter in old samples. The
         first old sample lies ``reach`` samples before the first new sample.
     """
     from scipy.signal import remez
 
-    lower_block, higher_block = sorted((old_block, new_block))
+    higher_block = max(old_block, new_block)
     half_length = _FILTER_REACH * higher_block
     edges = [*_EDGES, higher_block / 2]
     taps = remez(
         2 * half_length + 1, edges, [1, 1, 0], weight=_WEIGHTS, maxiter=200, fs=higher_block
     )
-    repeats = -(-_MIN_CHANNELS // lower_block)
-    old_per_row, new_per_row = repeats * old_block, repeats * new_block
     reach = half_length // new_block
-    last_position = (new_per_row - 1) * old_block // new_block
-    kernel_rows = -(-(2 * reach + last_position + 1) // old_per_row)
-    distance = (np.arange(kernel_rows * old_per_row) - reach)[:, None] * new_block - np.arange(
-        new_per_row
-    ) * old_block
+    new_positions = np.arange(new_block) * old_block
+    old_positions = np.arange(-reach, reach + 1 + new_positions[-1] // new_block) * new_block
+    distance = old_positions[:, None] - new_positions
     is_inside = np.abs(distance) <= half_length
-    kernel = np.where(is_inside, taps[np.where(is_inside, half_length + distance, 0)], 0.0)
+    weights = np.where(is_inside, taps[np.where(is_inside, half_length + distance, 0)], 0.0)
     # Normalise, so that each phase passes a constant unchanged.
-    kernel /= kernel.sum(axis=0)
-    return kernel.reshape(kernel_rows, old_per_row, new_per_row).astype(np.float32), reach
+    return (weights / weights.sum(axis=0)).astype(np.float32), reach
+
+
+def _kernel(
+    weights: npt.NDArray[Any], old_block: int, blocks_per_row: int, old_count: int
+) -> tf.Tensor:
+    """Return the weights of several blocks side by side, ``(old_count, new samples)``.
+
+    They are put together in the graph, which holds the weights of one block only.
+    """
+    offset = (blocks_per_row - 1) * old_block
+    padded = tf.pad(weights, [[offset, old_count - len(weights)], [0, 0]])
+    shifts = offset - tf.range(blocks_per_row) * old_block
+    blocks = tf.gather(padded, tf.expand_dims(tf.range(old_count), 1) + shifts)
+    return tf.reshape(blocks, [old_count, -1])
 
 
 @not_inlined

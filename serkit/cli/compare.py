@@ -63,7 +63,7 @@ def add_to(commands) -> None:
 
 def _add_arms(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
+    arms = add(
         "--arms",
         nargs="+",
         type=_arm_name,
@@ -72,6 +72,8 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
         help=f"compare these: {', '.join(ARMS)}, or combinations such as "
         f"class-weights+specaugment; default: {', '.join(DEFAULT_ARMS)}",
     )
+    # Read by argcomplete, which completes values only of options with `choices`.
+    arms.completer = lambda **_: ARMS  # pyright: ignore[reportAttributeAccessIssue]
     add(
         "--everywhere",
         nargs="+",
