@@ -55,6 +55,20 @@ def add_to(commands) -> None:
         help="draw so many Monte Carlo samples of a model with random layers; default: the number "
         "that was exported with it",
     )
+    voice = parser.add_mutually_exclusive_group()
+    voice.add_argument(
+        "--enroll",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="adapt to the speaker by these recordings of the same speaker, five or more "
+        "of various emotions if possible; default: none",
+    )
+    voice.add_argument(
+        "--enroll-neutral",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="adapt to the speaker by these recordings, all of them neutral; default: none",
+    )
     add(
         "--trust",
         action="store_true",
@@ -227,6 +241,12 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
     from serkit.serving.transport import is_address
 
     model, samples = options.model, options.samples
+    for name in ("enroll", "enroll_neutral"):
+        if getattr(options, name) and (is_address(model) or options.engine == "ray"):
+            raise InputError(
+                f"--{name.replace('_', '-')} needs the folder of a model, without --engine ray. "
+                f"Received: {model!r}."
+            )
     if is_address(model):
         if options.engine == "ray":
             raise InputError(f"--engine ray needs the folder of a model. Received: {model!r}.")
@@ -237,7 +257,7 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
                 f"--{name.replace('_', '-')} needs the address of a server. Received: {model!r}."
             )
     if options.engine == "ray":
-        from serkit.serving.local import predict_on_ray
+        from serkit.serving.ray_prediction import predict_on_ray
 
         return predict_on_ray(model, files, ray_settings(options), samples, trust=options.trust)
     return _predict_here(options, files)
@@ -253,7 +273,14 @@ def _predict_here(options: argparse.Namespace, files: Sequence[str]) -> Iterator
     # Optimising the graph would take longer than some hundred predictions.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     try:
-        yield from load_model(options.model, trust=options.trust).predict(files, options.samples)
+        loaded = load_model(options.model, trust=options.trust)
+        speaker = None
+        if recordings := options.enroll or options.enroll_neutral:
+            enrolled, problems = _find_files(recordings)
+            for line in problems:
+                _print_problem(line)
+            speaker = loaded.enroll(enrolled, "neutral" if options.enroll_neutral else None)
+        yield from loaded.predict(files, options.samples, speaker=speaker)
     finally:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 

@@ -14,6 +14,7 @@ from serkit.formatting import printable
 
 # Importing these modules registers the custom layers that a .keras file may hold.
 from serkit.layers import dropout, variational  # noqa: F401
+from serkit.models.speaker_adaptive import SpeakerAdaptiveLDA
 from serkit.models.speech_features import SpeechFeatures
 from serkit.uncertainty.predictors import SampledNetwork, has_random_layers
 
@@ -77,6 +78,19 @@ class PredictionSettings:
         check_range("samples", self.samples, 1, MAX_SAMPLES)
 
 
+@dataclass(frozen=True)
+class Enrollment:
+    """How a model adapts to speakers of whom it gets some recordings first.
+
+    Attributes:
+        classifier: classifier of the features of the model's encoder.
+        settings: settings of the step from its logits to predictions.
+    """
+
+    classifier: SpeakerAdaptiveLDA
+    settings: PredictionSettings
+
+
 class ExportableModel:
     """Predictions from spectrograms or features, computed with TensorFlow ops only.
 
@@ -88,6 +102,7 @@ class ExportableModel:
             features.
         classes: labels in the order of the logits.
         settings: settings of the step from logits to predictions.
+        enrollment: how the model adapts to speakers; only for a model of an encoder's features.
 
     Raises:
         InputError: if there is no network, if a network does not match the classes or the spec,
@@ -110,6 +125,7 @@ class ExportableModel:
         spec: SpectrogramSpec | SpeechFeatures,
         classes: Sequence[str],
         settings: PredictionSettings | None = None,
+        enrollment: Enrollment | None = None,
     ) -> None:
         self.networks: tuple[keras.Model, ...] = tuple(networks)
         self.spec: SpectrogramSpec | SpeechFeatures = spec
@@ -130,6 +146,12 @@ class ExportableModel:
             )
         if not self.networks:
             raise InputError("`networks` must have one or more networks. Received: 0.")
+        if enrollment and isinstance(spec, SpectrogramSpec):
+            raise InputError(
+                "`enrollment` must be given only for a model of an encoder's features. "
+                "Received: one for a model of spectrograms."
+            )
+        self.enrollment: Enrollment | None = enrollment
         self._sampled = SampledNetwork(self.networks[0]) if self.has_random_layers else None
 
     def logits(self, inputs: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
@@ -153,7 +175,11 @@ class ExportableModel:
         return tf.transpose(tf.cast(logits, tf.float32), [1, 0, 2])
 
     def outputs(
-        self, logits: tf.Tensor, status: tf.Tensor, note: tf.Tensor
+        self,
+        logits: tf.Tensor,
+        status: tf.Tensor,
+        note: tf.Tensor,
+        settings: PredictionSettings | None = None,
     ) -> dict[str, tf.Tensor]:
         """Compute the outputs that :mod:`serkit.export.signatures` describes.
 
@@ -162,17 +188,19 @@ class ExportableModel:
                 or a recording, with the mean of the logits of its segments.
             status: string ``(batch,)``, the reason why an example cannot be used, else empty.
             note: string ``(batch,)``, passed to the outputs.
+            settings: temperature and threshold; default: those of the model.
 
         Returns:
             Tensors by the names in :mod:`serkit.export.signatures`: probabilities float32
             ``(batch, classes)``; label, entropy and mutual information in nats, abstention, status
             and note ``(batch,)``.
         """
+        settings = settings or self.settings
         # The loop in map_in_batches loses the static number of classes, and TensorFlow would report
         # this on each call.
         logits = tf.ensure_shape(logits, [None, None, len(self.classes)])
         is_usable = tf.equal(status, "")
-        sample_probabilities = tf.nn.softmax(logits / tf.constant(self.settings.temperature))
+        sample_probabilities = tf.nn.softmax(logits / tf.constant(settings.temperature))
         probabilities = tf.reduce_mean(sample_probabilities, axis=1)
         entropy = _entropy(probabilities)
         mean_entropy = tf.reduce_mean(_entropy(sample_probabilities), axis=1)
@@ -180,7 +208,7 @@ class ExportableModel:
         if len(self.networks) == 1 and not self.has_random_layers:
             # The mutual information of a single sample is 0. Remove its rounding error.
             mutual_information = tf.zeros_like(mutual_information)
-        threshold = self.settings.threshold
+        threshold = settings.threshold
         is_above = tf.zeros_like(is_usable) if threshold is None else entropy > threshold
         label = tf.gather(tf.constant(self.classes), tf.argmax(probabilities, axis=-1))
         return {

@@ -45,7 +45,8 @@ def model_card(details: Mapping[str, Any]) -> str:
             ``networks``). Optional keys: ``serkit``, ``run``, ``protocol`` and
             ``leaky``; ``refitted``, whether the model was fitted on the tested speakers after the
             test; ``data``, ``test`` and ``abstention``, see
-            :func:`serkit.studies.deployment.model_card_evidence`; ``comparison`` and ``arm``, see
+            :func:`serkit.studies.deployment.model_card_evidence`; ``enrollment``, see
+            :func:`serkit.studies.enrollment.enrollment_scores`; ``comparison`` and ``arm``, see
             :func:`serkit.studies.finished_comparison.open_classifier_to_export`.
 
     Returns:
@@ -186,6 +187,7 @@ def _test_results(details: Mapping[str, Any]) -> str:
         _REFITTED if details.get("refitted") else "",
         _calibration(test["calibration"]),
         _abstention(details["abstention"]) if details.get("abstention") else "",
+        _enrollment(details["enrollment"]) if details.get("enrollment") else "",
     ]
     return "\n".join(part for part in text if part)
 
@@ -194,6 +196,14 @@ def _calibration(calibration: Mapping[str, Mapping[str, float]]) -> str:
     header = ["", "expected calibration error", "negative log likelihood"]
     rows = [[name, percent(row["error"]), f"{row['nll']:.3f}"] for name, row in calibration.items()]
     return markdown_table(header, rows)
+
+
+def _enrollment(scores: Mapping[str, Any]) -> str:
+    return (
+        f"After enrollment of {scores['clips']} clips of a speaker, of emotions that the model is "
+        f"not told, its UAR on the speaker's other clips is {_format_interval(scores['uar'])}; "
+        f"without enrollment {_format_interval(scores['unknown_speaker_uar'])}.\n"
+    )
 
 
 def _abstention(abstention: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 import serkit
@@ -13,6 +14,11 @@ from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.loading import LoadedRecording, load_segments, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.export import signatures
+from serkit.export.encoder_signatures import (
+    enrollment_functions,
+    predict_alone,
+    speech_features,
+)
 from serkit.export.exportable_model import (
     BATCH_SIZE,
     MAX_SAMPLES,
@@ -72,6 +78,7 @@ def export_model(
             **asdict(model.settings),
             "draws": model.has_random_layers,
             "networks": len(model.networks),
+            "enrollment": asdict(model.enrollment.settings) if model.enrollment else None,
         },
         **(details or {}),
     }
@@ -94,9 +101,11 @@ class _Variables(tf.Module):
 
     def __init__(self, model: ExportableModel, shared: "_SharedFunctions") -> None:
         super().__init__()
-        networks = list(model.networks)
+        networks: list[keras.Layer] = list(model.networks)
         if isinstance(model.spec, SpeechFeatures):
             networks.append(model.spec.encoder)
+        if model.enrollment:
+            networks.append(model.enrollment.classifier)
         self.weights = [variable.value for network in networks for variable in network.variables]
         if not model.has_random_layers:
             self.portable = PortableModel(model, shared.logits)
@@ -145,7 +154,7 @@ def _signature_functions(
 
     def features(wav_bytes):
         if isinstance(spec, SpeechFeatures):
-            return _speech_features(wav_bytes, spec)
+            return speech_features(wav_bytes, spec)
         return _spectrograms(wav_bytes, spec, shared)
 
     def classes(any):
@@ -164,6 +173,8 @@ def _signature_functions(
         functions[signatures.SPECTROGRAM] = (predict_spectrograms, [spectrogram_spec])
     if model.has_random_layers:
         functions[signatures.SAMPLED] = (predict_files_sampled, [wav_bytes_spec, samples_spec])
+    if isinstance(spec, SpeechFeatures) and model.enrollment:
+        functions |= enrollment_functions(model, model.enrollment, spec)
     return {
         name: tf.function(function, input_specs, autograph=False)
         for name, (function, input_specs) in functions.items()
@@ -213,7 +224,12 @@ def _predict_recordings(
     """
     spec = model.spec
     if isinstance(spec, SpeechFeatures):
-        return _predict_alone(model, shared, spec, recordings, samples, decode)
+
+        def compute(recording: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            features, status, note = spec.load(recording, decode)
+            return shared.logits(features[tf.newaxis], samples), status, note
+
+        return predict_alone(model, compute, recordings, model.settings)
 
     def compute_logits(segments: tf.Tensor) -> tf.Tensor:
         return shared.segment_logits(segments, samples)
@@ -246,51 +262,6 @@ def _predict_recordings(
         compute_logits(segments.values), segments.value_rowids(), segments.nrows()
     )
     return model.outputs(short_logits + long_logits, loaded.status, loaded.note)
-
-
-def _predict_alone(
-    model: ExportableModel,
-    shared: _SharedFunctions,
-    spec: SpeechFeatures,
-    recordings: tf.Tensor,
-    samples: tf.Tensor,
-    decode: Callable[[tf.Tensor], Decoded],
-) -> dict[str, tf.Tensor]:
-    """Compute the outputs of recordings, one after the other.
-
-    So an output does not depend on the other recordings: the last bits of a matrix product or a
-    softmax depend on the number of rows.
-    """
-
-    def predict(recording: tf.Tensor) -> dict[str, tf.Tensor]:
-        features, status, note = spec.load(recording, decode)
-        logits = shared.logits(features[tf.newaxis], samples)
-        outputs = model.outputs(logits, status[tf.newaxis], note[tf.newaxis])
-        return {name: rows[0] for name, rows in outputs.items()}
-
-    number, text = tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.string)
-    output_specs = {
-        signatures.PROBABILITIES: tf.TensorSpec([len(model.classes)], tf.float32),
-        signatures.LABEL: text,
-        signatures.ENTROPY: number,
-        signatures.MUTUAL_INFORMATION: number,
-        signatures.ABSTAIN: tf.TensorSpec([], tf.bool),
-        signatures.STATUS: text,
-        signatures.NOTE: text,
-    }
-    return tf.map_fn(predict, recordings, fn_output_signature=output_specs, parallel_iterations=1)
-
-
-def _speech_features(wav_bytes: tf.Tensor, spec: SpeechFeatures) -> dict[str, tf.Tensor]:
-    """Compute the features of recordings, one after the other, as in training."""
-    text_spec, features_spec = tf.TensorSpec([], tf.string), tf.TensorSpec(spec.shape, tf.float32)
-    loaded = tf.map_fn(
-        spec.load,
-        wav_bytes,
-        fn_output_signature=LoadedRecording._make([features_spec, text_spec, text_spec]),
-        parallel_iterations=1,
-    )
-    return {signatures.FEATURES: loaded.waveform, signatures.STATUS: loaded.status}
 
 
 def _predict_spectrograms(

@@ -12,16 +12,26 @@ signature           input                                        shape
                     number applies to the whole batch
 ``features``        ``wav_bytes``                                ``(batch,)``
 ``classes``         ``any``: int32, any values                   ``(batch,)``
+``enroll``          ``wav_bytes`` of one speaker, and            both ``(batch,)``
+                    ``class_number``: int32, of each recording;
+                    -1 where it is not known
+``enrolled``        ``wav_bytes``                                ``(batch,)``
+                    ``speaker``: float32, from ``enroll``        ``(batch, speaker)``
 =================== ============================================ ==========================
 
 Only models with random layers have the signature ``sampled``. ``features`` returns the output
 ``spectrogram``, of the middle of longer recordings. With a speech encoder it returns the output
-``features``, ``(batch, features)``, and the model has no signature ``spectrogram``.
+``features``, ``(batch, features)``, and the model has no signature ``spectrogram``. Models of an
+encoder that ``serkit train`` made have ``enroll`` and ``enrolled``: ``enroll`` returns the output
+``speaker``, ``(batch, speaker)``, what it found out about the speaker, the same in each row, and
+``status``; ``enrolled`` predicts recordings of that speaker.
 """
 
 WAV, WAVEFORM, SPECTROGRAM = "serving_default", "waveform", "spectrogram"
 SAMPLED, FEATURES, CLASSES = "sampled", "features", "classes"
+ENROLL, ENROLLED = "enroll", "enrolled"
 WAV_BYTES, SAMPLES, ANY = "wav_bytes", "samples", "any"
+CLASS_NUMBER, SPEAKER = "class_number", "speaker"
 
 PROBABILITIES = "probabilities"
 """float32 ``(batch, classes)``, summing to 1; all 0 where ``status`` is not empty."""

@@ -62,6 +62,12 @@ def _requests(model: ExportableModel) -> Iterator[tuple[str, dict[str, npt.NDArr
             spectrograms = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
             yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: spectrograms}
     yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
+    if model.enrollment:
+        file = np.array([short_file], object)
+        speaker = np.zeros((1, *model.enrollment.classifier.shape), "float32")
+        number = np.zeros(1, "int32")
+        yield signatures.ENROLL, {signatures.WAV_BYTES: file, signatures.CLASS_NUMBER: number}
+        yield signatures.ENROLLED, {signatures.WAV_BYTES: file, signatures.SPEAKER: speaker}
     if model.has_random_layers:
         samples = np.array([model.settings.samples], "int32")
         file = np.array([short_file], object)

@@ -103,14 +103,8 @@ def fit_linear_head(
             f"`train` must have more examples than classes for linear discriminant analysis. "
             f"Received: {len(labels)} examples of {classes} classes."
         )
-    features = np.asarray(train.spectrograms, np.float64)
-    if not np.isfinite(features).all():
-        raise InputError("`train` must have finite features. Received: infinity or NaN.")
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    # A feature that is the same in all examples stays 0.
-    deviation[deviation == 0] = 1.0
-    standardised = (features - mean) / deviation
-    projection = _whitening(standardised, settings.components)
+    standardised, mean, deviation = standardise(np.asarray(train.spectrograms, np.float64))
+    projection = whitening(standardised, settings.components)
     components = standardised @ projection
     fitted = [
         _coefficients(classifier.fit(components, labels), classes)
@@ -121,7 +115,23 @@ def fit_linear_head(
     return _as_model(mean, deviation, projection @ kernel, bias)
 
 
-def _whitening(centred: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+def standardise(
+    features: npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return features with mean 0 and variance 1, their means and their deviations.
+
+    Raises:
+        InputError: if a feature is not finite.
+    """
+    if not np.isfinite(features).all():
+        raise InputError("`train` must have finite features. Received: infinity or NaN.")
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    # A feature that is the same in all examples stays 0.
+    deviation[deviation == 0] = 1.0
+    return (features - mean) / deviation, mean, deviation
+
+
+def whitening(centred: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
     """Return the projection ``(features, components)`` on principal components of variance 1.
 
     The smaller one of the matrices of inner products, of examples or of features, is decomposed:

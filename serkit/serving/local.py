@@ -1,10 +1,8 @@
-"""Predict with an exported model on disk, here or on a Ray cluster."""
+"""Predict with an exported model on disk."""
 
 import itertools
-import json
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
@@ -12,17 +10,20 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from serkit.errors import InputError, check_range
+from serkit.errors import InputError, check_choice, check_range
 from serkit.export import signatures
 from serkit.export.operations import check_operations
 from serkit.export.versions import find_version, read_details
-from serkit.serving.prediction import Example, Prediction, read_example, require_floats
-from serkit.tasks.ray import RayEngine, RaySettings
+from serkit.serving.prediction import (
+    Example,
+    Prediction,
+    read_example,
+    require_floats,
+    to_text,
+)
 
 _BATCH_SIZE = 16
 """Number of files that the model predicts at once."""
-_RAY_BATCH_SIZE = 64
-"""Number of files that a Ray process receives at once."""
 
 
 class ExportedModel:
@@ -71,18 +72,28 @@ class ExportedModel:
 
     @overload
     def predict(
-        self, recordings: Path | str | npt.NDArray[Any], samples: int | None = None
+        self,
+        recordings: Path | str | npt.NDArray[Any],
+        samples: int | None = None,
+        *,
+        speaker: npt.NDArray[Any] | None = None,
     ) -> Prediction: ...
 
     @overload
     def predict(
-        self, recordings: Sequence[Path | str], samples: int | None = None
+        self,
+        recordings: Sequence[Path | str],
+        samples: int | None = None,
+        *,
+        speaker: npt.NDArray[Any] | None = None,
     ) -> Iterator[Prediction]: ...
 
     def predict(
         self,
         recordings: Path | str | npt.NDArray[Any] | Sequence[Path | str],
         samples: int | None = None,
+        *,
+        speaker: npt.NDArray[Any] | None = None,
     ) -> Prediction | Iterator[Prediction]:
         """Predict one recording, or files in their order.
 
@@ -94,6 +105,7 @@ class ExportedModel:
                 a folder see :meth:`predict_folder`.
             samples: number of Monte Carlo samples, 1 or more, for a model with random layers. None
                 for the number that was exported with the model. Not for waveforms.
+            speaker: the speaker of the recordings, as :meth:`enroll` returns it. Not for waveforms.
 
         Returns:
             For one recording its prediction; for several an iterator, which predicts batch by
@@ -101,29 +113,32 @@ class ExportedModel:
 
         Raises:
             InputError: if ``samples`` is less than 1, or is given for a waveform or for a model
-                without random layers; if a waveform does not have one axis, or has integers; for
-                bytes, which :meth:`predict_wav` takes; or for anything else.
+                without random layers; if ``speaker`` is not of this model; if a waveform does not
+                have one axis, or has integers; for bytes, which :meth:`predict_wav` takes; or for
+                anything else.
         """
         self.check_samples(samples)
+        if speaker is not None:
+            self._check_speaker(speaker)
         if isinstance(recordings, bytes | bytearray | memoryview):
             raise InputError(
                 "`recordings` must be paths or a waveform. Received: bytes, of which `predict_wav` "
                 "takes a list."
             )
         if isinstance(recordings, np.ndarray):
-            return self._predict_waveform(recordings, samples)
+            return self._predict_waveform(recordings, samples, speaker)
         if isinstance(recordings, Path | str):
             example = read_example(recordings)
             if os.path.isdir(recordings):
                 example = replace(example, problem=f"{example.problem}, or use `predict_folder`")
-            (prediction,) = self._predict([example], samples)
+            (prediction,) = self._predict([example], samples, speaker)
             return prediction
         if not isinstance(recordings, Iterable):
             raise InputError(
                 "`recordings` must be a path, a waveform or several paths. "
                 f"Received: {recordings!r}."
             )
-        return self._predict(map(read_example, recordings), samples)
+        return self._predict(map(read_example, recordings), samples, speaker)
 
     def predict_folder(
         self, folder: Path | str, samples: int | None = None
@@ -167,6 +182,52 @@ class ExportedModel:
         examples = (Example(str(index), bytes(wav)) for index, wav in enumerate(contents))
         yield from self._predict(examples, samples)
 
+    def enroll(
+        self, recordings: Sequence[Path | str], label: str | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Estimate the voice of a speaker from some recordings, for better predictions of others.
+
+        Args:
+            recordings: WAV, FLAC, MP3 or Ogg Vorbis files of one speaker, five or more of various
+                classes if possible.
+            label: the class of all of them, such as ``neutral``; None if it is not known.
+
+        Returns:
+            float32 ``(speaker,)``, the argument ``speaker`` of :meth:`predict` of this model.
+
+        Raises:
+            InputError: if the model cannot adapt to speakers, there is no such class, there are no
+                recordings, or one cannot be used.
+
+        Example:
+            .. code-block:: python
+
+                model = serkit.load_model("saved_models/mine")
+                ann = model.enroll(["ann1.wav", "ann2.wav", "ann3.wav", "ann4.wav", "ann5.wav"])
+                print(model.predict("ann6.wav", speaker=ann).label)
+
+        Source: see :class:`serkit.models.speaker_adaptive.SpeakerAdaptiveLDA`.
+        """
+        import tensorflow as tf
+
+        self._require_enrollment()
+        if label is not None:
+            check_choice("label", label, self.classes)
+        number = -1 if label is None else self.classes.index(label)
+        examples = [read_example(file) for file in recordings]
+        if not examples:
+            raise InputError("`recordings` must be one or more files. Received: none.")
+        tensors = self._model.signatures[signatures.ENROLL](
+            **{
+                signatures.WAV_BYTES: tf.constant([example.value for example in examples]),
+                signatures.CLASS_NUMBER: tf.fill([len(examples)], number),
+            }
+        )
+        for example, status in zip(examples, tensors[signatures.STATUS].numpy(), strict=True):
+            if problem := example.problem or to_text(status):
+                raise InputError(f"{example.name} cannot be used for enrollment: {problem}")
+        return tensors[signatures.SPEAKER].numpy()[0]
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Labels in the order of the probabilities."""
@@ -195,13 +256,36 @@ class ExportedModel:
                 f"layers. Received: {samples}."
             )
 
-    def _predict_waveform(self, waveform: npt.NDArray[Any], samples: int | None) -> Prediction:
+    def _require_enrollment(self) -> None:
+        if signatures.ENROLL not in self._model.signatures:
+            raise InputError(
+                f"model {self.path} cannot adapt to speakers; valid is a model of a speech encoder "
+                "that `serkit train` made of speakers with ten clips or more"
+            )
+
+    def _check_speaker(self, speaker: npt.NDArray[Any]) -> None:
+        self._require_enrollment()
+        _, inputs = self._model.signatures[signatures.ENROLLED].structured_input_signature
+        shape = inputs[signatures.SPEAKER].shape[1:]
+        if np.shape(speaker) != tuple(shape):
+            raise InputError(
+                f"`speaker` must be what `enroll` of this model returned, of shape {tuple(shape)}. "
+                f"Received: an array of shape {np.shape(speaker)}."
+            )
+
+    def _predict_waveform(
+        self,
+        waveform: npt.NDArray[Any],
+        samples: int | None,
+        speaker: npt.NDArray[Any] | None,
+    ) -> Prediction:
         import tensorflow as tf
 
-        if samples is not None or waveform.ndim != 1:
+        if samples is not None or speaker is not None or waveform.ndim != 1:
             raise InputError(
-                "`recordings` must be a file, a waveform with one axis and without `samples`, or "
-                f"several files. Received: an array of shape {waveform.shape}, samples={samples}."
+                "`recordings` must be a file, a waveform with one axis, without `samples` and "
+                f"`speaker`, or several files. Received: an array of shape {waveform.shape}, "
+                f"samples={samples}, {'a' if speaker is not None else 'no'} speaker."
             )
         require_floats(waveform, "recordings")
         batch = tf.constant(waveform[np.newaxis], tf.float32)
@@ -209,7 +293,12 @@ class ExportedModel:
         row = {name: tensors[name].numpy()[0] for name in signatures.OUTPUTS}
         return Prediction.of_outputs("", self.classes, row)
 
-    def _predict(self, examples: Iterable[Example], samples: int | None) -> Iterator[Prediction]:
+    def _predict(
+        self,
+        examples: Iterable[Example],
+        samples: int | None,
+        speaker: npt.NDArray[Any] | None = None,
+    ) -> Iterator[Prediction]:
         import tensorflow as tf
 
         remaining = iter(examples)
@@ -219,6 +308,10 @@ class ExportedModel:
             if samples is not None:
                 signature = signatures.SAMPLED
                 inputs[signatures.SAMPLES] = tf.fill([len(batch)], tf.constant(samples, tf.int32))
+            if speaker is not None:
+                signature = signatures.ENROLLED
+                rows = np.tile(np.asarray(speaker, np.float32), (len(batch), 1))
+                inputs[signatures.SPEAKER] = tf.constant(rows)
             tensors = self._model.signatures[signature](**inputs)
             outputs = {name: tensors[name].numpy() for name in signatures.OUTPUTS}
             for index, example in enumerate(batch):
@@ -252,77 +345,3 @@ def load_model(path: Path | str, *, trust: bool = False) -> ExportedModel:
                 print(prediction.file, "unknown" if prediction.abstain else prediction.label)
     """
     return ExportedModel(path, trust=trust)
-
-
-def predict_on_ray(
-    model: Path | str,
-    files: Sequence[Path | str],
-    settings: RaySettings,
-    samples: int | None = None,
-    *,
-    trust: bool = False,
-) -> Iterator[Prediction]:
-    """Predict files on a Ray cluster, in their order.
-
-    Ray Data distributes the files in batches over as many processes as the cluster's CPUs allow.
-    Each process loads the model once. If a node is lost, Ray replaces its process, and its batches
-    are predicted again.
-
-    Args:
-        model: path of the model, see :class:`ExportedModel`; it must exist on all nodes.
-        files: paths of the files; they must exist on all nodes.
-        settings: address of the cluster, and resources of a process.
-        samples: see :meth:`ExportedModel.predict`.
-        trust: as for :class:`ExportedModel`.
-
-    Yields:
-        A prediction per file.
-
-    Raises:
-        InputError: if the model does not exist or is not trusted, if ``samples`` is given for a
-            model without random layers, or if Ray is not installed.
-        SchedulerError: if no cluster answers at the address.
-    """
-    # Find errors of the arguments before the connection to the cluster.
-    exported_model = ExportedModel(model, trust=trust)
-    exported_model.check_samples(samples)
-    version_folder = exported_model.path.resolve()
-    with RayEngine(settings) as engine:
-        import ray
-
-        context = ray.data.DataContext.get_current()
-        context.execution_options.preserve_order = True
-        context.enable_progress_bars = False
-        max_processes = int(ray.cluster_resources().get("CPU", 1) // (settings.cpus or 1))
-        rows = [{"file": str(file), "absolute_path": os.path.abspath(file)} for file in files]
-        # A process receives one block at a time.
-        block_count = max(1, math.ceil(len(rows) / _RAY_BATCH_SIZE))
-        predicted_rows = ray.data.from_items(rows, override_num_blocks=block_count).map_batches(
-            _PredictionActor,
-            fn_constructor_args=(str(version_folder), samples),
-            batch_size=_RAY_BATCH_SIZE,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, max_processes)),
-            num_cpus=settings.cpus,
-            num_gpus=settings.gpus,
-            runtime_env={"env_vars": engine.variables},
-        )
-        for row in predicted_rows.iter_rows():
-            prediction = Prediction(**json.loads(row["prediction"]))
-            # Return the path that the caller gave, not the absolute path that the nodes use.
-            yield replace(prediction, file=row["file"])
-
-
-class _PredictionActor:
-    """Actor of Ray Data that loads the model once and predicts batches of files."""
-
-    def __init__(self, model: str, samples: int | None) -> None:
-        # The driver has checked the model.
-        self._model, self._samples = ExportedModel(model, trust=True), samples
-
-    def __call__(self, batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
-        predictions = self._model.predict(list(batch["absolute_path"]), self._samples)
-        # JSON instead of a column per class, because only the model knows its classes.
-        return {
-            "file": batch["file"],
-            "prediction": np.array([json.dumps(vars(prediction)) for prediction in predictions]),
-        }

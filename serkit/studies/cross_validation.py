@@ -240,11 +240,15 @@ class CrossValidation:
 
     def __iter__(self) -> Iterator[FoldRun]:
         """Yield the folds that are not done, in order; an interrupted fold comes first."""
+        return self.remaining(self._results)
+
+    def remaining(self, table: str) -> Iterator[FoldRun]:
+        """Yield the folds whose folder has no such table, see :meth:`FoldRun.write_table`."""
         for seed in self.seeds:
             splits = k_fold(self._corpus, self.label_set, seed, folds=self.folds)
             for number, split in enumerate(splits, 1):
                 folder = self._folder(seed, number)
-                if not (folder / self._results).exists():
+                if not (folder / table).exists():
                     split.write(folder / "split.json")
                     yield self._fold(seed, number, split, folder)
 
@@ -270,11 +274,11 @@ class CrossValidation:
         paths = self.folder.glob("seed-*/fold-*/**/*")
         return any(path.is_file() and path.stem != "split" for path in paths)
 
-    def predictions(self) -> pd.DataFrame:
-        """Return the results of all folds that are done, see :meth:`FoldRun.test`."""
+    def predictions(self, table: str = "") -> pd.DataFrame:
+        """Return a table of all folds that have it; default: the results, :meth:`FoldRun.test`."""
         numbers = range(1, self.folds + 1)
         folders = [self._folder(seed, number) for seed in self.seeds for number in numbers]
-        paths = [folder / self._results for folder in folders]
+        paths = [folder / (table or self._results) for folder in folders]
         return pd.concat(
             [pd.read_csv(path, keep_default_na=False) for path in paths if path.exists()]
         )

@@ -1,14 +1,10 @@
 """Train a classifier: test it on unseen speakers, then fit it on all speakers and export it."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import tensorflow as tf
 
 from serkit.datasets.corpus import LABEL_SETS, Corpus
@@ -16,17 +12,13 @@ from serkit.datasets.corpus_info import SYNTHETIC_WARNING, synthetic_clips
 from serkit.datasets.custom import Naming
 from serkit.datasets.feature_table import FeatureTable
 from serkit.errors import InputError, check_choice, check_range
-from serkit.export.exportable_model import ExportableModel, PredictionSettings
+from serkit.export.exportable_model import Enrollment, ExportableModel
 from serkit.export.saved_model import export_model
 from serkit.export.versions import EXPORTED_FILE
 from serkit.files import read_json_object, replacing, write_json
-from serkit.metrics.calibration import softmax, uncertainty
-from serkit.metrics.intervals import Group
-from serkit.metrics.selective import threshold_for_coverage
 from serkit.models.linear_head import LinearHeadSettings
 from serkit.models.speech_features import SpeechFeatures
 from serkit.progress import Progress
-from serkit.reporting.tables import groups_of_clips, measure_table, recall_table
 from serkit.reporting.verdicts import interval_warnings
 from serkit.seeds import check_seed
 from serkit.serialization import content_key, plain
@@ -39,11 +31,19 @@ from serkit.studies.classifier_kinds import (
 )
 from serkit.studies.comparison_inputs import MANIFEST, write_audit
 from serkit.studies.cross_validation import CrossValidation
-from serkit.studies.deployment import calibration_scores, describe_data
+from serkit.studies.deployment import describe_data
+from serkit.studies.enrollment import (
+    ENROLLMENT,
+    enrollment_scores,
+    enrollment_sentence,
+    fit_adaptive,
+    has_enough_clips,
+    test_enrollment,
+)
 from serkit.studies.partitions import Inputs
 from serkit.studies.run_folder import RunFolder
+from serkit.studies.tested_predictions import TestedPredictions
 from serkit.studies.train_recipes import HeadRecipe, NetworkRecipe, Recipe
-from serkit.uncertainty.temperature import best_temperature
 
 DEFAULT_MODEL = "whisper-tiny.en"
 
@@ -168,14 +168,20 @@ def train(
                 progress=progress,
             )
         run.begin_work()
+        can_enroll = isinstance(recipe.spec, SpeechFeatures) and has_enough_clips(corpus)
         with progress.stage(f"{settings.folds} folds of speakers"):
             for fold in folds:
                 progress.say(f"   fold {fold.number} of {settings.folds}")
                 fold.test(recipe.fit(fold))
+            for fold in folds.remaining(ENROLLMENT) if can_enroll else ():
+                test_enrollment(fold)
         predictions = folds.predictions()
         tested = TestedPredictions(predictions, folds.classes, settings.coverage)
         prediction = tested.prediction_settings(settings.seed)
         scores = tested.to_json()
+        enrolled = folds.predictions(ENROLLMENT) if can_enroll else None
+        if enrolled is not None:
+            scores["enrollment"] = enrollment_scores(enrolled, folds.classes)
         calibration = {"temperature": prediction.temperature, "threshold": prediction.threshold}
         with replacing(out / "predictions.csv") as partial:
             predictions.to_csv(partial, index=False, lineterminator="\n")
@@ -183,16 +189,26 @@ def train(
             out / "metrics.json", {"classes": folds.classes, **scores, "prediction": calibration}
         )
         progress.say("\n" + tested.tables())
+        if enrolled is not None:
+            progress.say(enrollment_sentence(scores["enrollment"]))
         _say_warnings(corpus, progress)
         if exported := _exported_before(out, Path(model), cache.name):
             progress.say(f"exported by an earlier call: {exported}")
             return exported
         with progress.stage("fit on all speakers"):
-            network = recipe.fit(folds.all_speakers(validation=recipe.needs_validation))
+            everyone = folds.all_speakers(validation=recipe.needs_validation)
+            network = recipe.fit(everyone)
             if isinstance(recipe.spec, FeatureTable):
                 version = _save(network, out / "model.keras")
             else:
-                exportable = ExportableModel([network], recipe.spec, folds.classes, prediction)
+                enrollment = None
+                if enrolled is not None:
+                    tested = TestedPredictions(enrolled, folds.classes, settings.coverage)
+                    after = tested.prediction_settings(settings.seed)
+                    enrollment = Enrollment(fit_adaptive(everyone.partitions), after)
+                exportable = ExportableModel(
+                    [network], recipe.spec, folds.classes, prediction, enrollment
+                )
                 version = export_model(exportable, model, _card(settings, corpus, folds, scores))
                 write_json(out / EXPORTED_FILE, {"version": str(version), "inputs": cache.name})
     progress.say(f"\nnumbers: {out / 'metrics.json'}\nmodel: {version}")
@@ -247,85 +263,6 @@ def _audited(settings: TrainSettings, run: RunFolder, progress: Progress) -> Cor
     corpus = Corpus.read(manifest)
     progress.class_counts_table(f"{len(corpus)} clips", corpus.counts(settings.label_set))
     return corpus
-
-
-class TestedPredictions:
-    """Predictions of all clips by models that were not fitted on the clip's speaker.
-
-    The temperature and the threshold for abstention are those of all predictions. Their effect is
-    measured fold by fold with the temperature and the threshold of the other folds.
-
-    Args:
-        predictions: table of :meth:`serkit.studies.cross_validation.CrossValidation.predictions`.
-        classes: class names in the order of the logits.
-        coverage: fraction of clips on which the model does not abstain.
-    """
-
-    # pytest would take the class for a test.
-    __test__ = False
-
-    def __init__(self, predictions: pd.DataFrame, classes: Sequence[str], coverage: float) -> None:
-        self._predictions, self._classes, self._coverage = predictions, tuple(classes), coverage
-        names = [f"logit_{label}" for label in classes]
-        self._logits = predictions[names].to_numpy(np.float64)
-        self._truth = predictions["truth"].map(self._classes.index).to_numpy()
-        self._folds = predictions["fold"].to_numpy()
-
-    def prediction_settings(self, seed: int) -> PredictionSettings:
-        """Return the temperature and the threshold of all predictions."""
-        everything = np.ones(len(self._truth), bool)
-        temperature, threshold = self._calibrate(everything)
-        return PredictionSettings(temperature, max(threshold, 0.0), seed=seed)
-
-    def groups(self) -> list[Group]:
-        """Return the scores with intervals, of all clips, by corpus and by gender."""
-        return groups_of_clips(self._predictions, self._classes)
-
-    def tables(self) -> str:
-        """Return the scores as Markdown tables, in per cent."""
-        groups = self.groups()
-        return f"{measure_table(groups)}\n{recall_table(groups, self._classes)}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return ``test`` and ``abstention`` for metrics.json and the model card.
-
-        See :func:`serkit.studies.deployment.model_card_evidence`.
-        """
-        probabilities = np.empty_like(self._logits)
-        is_covered = np.empty(len(self._truth), bool)
-        for fold in np.unique(self._folds):
-            of_fold = self._folds == fold
-            temperature, threshold = self._calibrate(~of_fold)
-            probabilities[of_fold] = softmax(self._logits[of_fold] / temperature)
-            is_covered[of_fold] = _entropies(probabilities[of_fold]) <= threshold
-        is_correct = probabilities.argmax(axis=1) == self._truth
-        covered = float(is_correct[is_covered].mean()) if is_covered.any() else None
-        return {
-            "test": {
-                "groups": [plain(group.to_json()) for group in self.groups()],
-                "calibration": {
-                    "without a temperature": calibration_scores(softmax(self._logits), self._truth),
-                    "with it": calibration_scores(probabilities, self._truth),
-                },
-            },
-            "abstention": {
-                "chosen_on": "the other folds",
-                "validation_coverage": self._coverage,
-                "coverage": float(is_covered.mean()),
-                "accuracy": covered,
-                "accuracy_of_all": float(is_correct.mean()),
-            },
-        }
-
-    def _calibrate(self, used: npt.NDArray[np.bool_]) -> tuple[float, float]:
-        """Return the temperature, and the entropy above which to abstain, of some predictions."""
-        temperature = best_temperature(self._logits[np.newaxis, used], self._truth[used])
-        entropies = _entropies(softmax(self._logits[used] / temperature))
-        return temperature, threshold_for_coverage(entropies, self._coverage)
-
-
-def _entropies(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return uncertainty(probabilities[np.newaxis]).total
 
 
 def _card(

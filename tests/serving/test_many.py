@@ -2,7 +2,8 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.serving import local
-from serkit.serving.local import ExportedModel, predict_on_ray
+from serkit.serving.local import ExportedModel
+from serkit.serving.ray_prediction import predict_on_ray
 from serkit.tasks.ray import RaySettings
 
 pytest.importorskip("ray.data")

@@ -24,7 +24,8 @@ from serkit.models.whisper import whisper_encoder
 from serkit.models.whisper_weights import PRESETS, local_weights
 from serkit.studies import train_recipes
 from serkit.studies.classifier_kinds import CLASSIFIERS, NETWORKS, NetworkKind
-from serkit.studies.train import TestedPredictions, TrainSettings, train
+from serkit.studies.tested_predictions import TestedPredictions
+from serkit.studies.train import TrainSettings, train
 from serkit.uncertainty.temperature import best_temperature
 
 TINY = "whisper-tiny.en"
@@ -255,3 +256,8 @@ def test_on_real_recordings_and_weights_it_beats_every_network_from_scratch(tmp_
     uar = metrics["test"]["groups"][0]["measures"]["uar"]
     assert uar["value"] > 0.72
     assert uar["low"] > 0.6
+    scores = metrics["enrollment"]
+    assert scores["uar"]["value"] > scores["unknown_speaker_uar"]["value"]
+    details = serkit.load_model(tmp_path / "model").details
+    assert details["answers"]["enrollment"]["temperature"] > 0
+    assert details["enrollment"] == scores
