@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import soundfile
@@ -14,42 +13,12 @@ from serkit.cli.main import main
 from serkit.errors import InputError
 from serkit.export import signatures
 from serkit.export.exportable_model import Enrollment, ExportableModel, PredictionSettings
-from serkit.export.saved_model import export_model
 from serkit.models.compact import CompactSettings, compact
-from serkit.models.speaker_adaptive import UNKNOWN, SpeakerAdaptiveLDA
-from serkit.models.speech_features import SpeechFeatures
-from serkit.models.whisper import WhisperSettings, whisper_encoder
+from serkit.models.speaker_adaptive import UNKNOWN
 from serkit.serving.local import load_model
 from serkit.serving.server.loaded import load_version, warm_up
 
-CLASSES = ("angry", "neutral", "sad")
 TEMPERATURE = 0.5
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    rng = np.random.default_rng(0)
-    classifier = SpeakerAdaptiveLDA(features=256, components=8, classes=3)
-    shapes = [tuple(weight.shape) for weight in classifier.weights]
-    weights = [rng.normal(0, 0.5, shape) for shape in shapes]
-    weights[-1] = np.abs(weights[-1])
-    classifier.set_weights(weights)
-    return classifier
-
-
-@pytest.fixture(scope="module")
-def spec():
-    keras.utils.set_random_seed(1)
-    return SpeechFeatures(whisper_encoder(WhisperSettings(depth=2, width=64)))
-
-
-@pytest.fixture(scope="module")
-def version(classifier, spec, tmp_path_factory):
-    network = keras.Sequential([keras.Input(spec.shape), keras.layers.Dense(3)])
-    settings = PredictionSettings(TEMPERATURE, threshold=0.7)
-    enrollment = Enrollment(classifier, settings)
-    model = ExportableModel([network], spec, CLASSES, enrollment=enrollment)
-    return export_model(model, tmp_path_factory.mktemp("enrollment") / "mine")
 
 
 @pytest.fixture(scope="module")
@@ -68,22 +37,22 @@ def _features(spec, files) -> np.ndarray:
 
 @pytest.mark.parametrize(("label", "number"), [(None, UNKNOWN), ("neutral", 1)])
 def test_the_exported_model_adapts_as_the_classifier_does(
-    version, classifier, spec, files, label, number
+    adaptive_version, adaptive_classifier, small_encoder, files, label, number
 ):
-    model = load_model(version)
+    model = load_model(adaptive_version)
     speaker = model.enroll(files[:3], label)
-    features = _features(spec, files)
-    expected = classifier.enroll(features[:3], np.full(3, number))
+    features = _features(small_encoder, files)
+    expected = adaptive_classifier.enroll(features[:3], np.full(3, number))
     np.testing.assert_allclose(speaker, expected, rtol=1e-4, atol=1e-4)
     prediction = model.predict(files[3], speaker=speaker)
-    probabilities = softmax(classifier(features[3:], expected)[0].numpy() / TEMPERATURE)
+    probabilities = softmax(adaptive_classifier(features[3:], expected)[0].numpy() / TEMPERATURE)
     np.testing.assert_allclose(list(prediction.probabilities.values()), probabilities, atol=1e-4)
     assert prediction.abstain == (prediction.entropy > 0.7)
     assert list(model.predict(files[3:], speaker=speaker)) == [prediction]
 
 
-def test_an_unusable_recording_does_not_change_the_others(version, files):
-    enroll = load_version(1, version).signatures[signatures.ENROLL]
+def test_an_unusable_recording_does_not_change_the_others(adaptive_version, files):
+    enroll = load_version(1, adaptive_version).signatures[signatures.ENROLL]
     contents = [file.read_bytes() for file in files[:3]]
     rows = enroll.run(_enroll_inputs([*contents, b"no sound"]))
     alone = enroll.run(_enroll_inputs(contents))
@@ -99,8 +68,8 @@ def _enroll_inputs(contents) -> dict[str, np.ndarray]:
     return {"wav_bytes": np.array(contents, object), "class_number": numbers}
 
 
-def test_a_server_warms_both_signatures_up(version):
-    loaded = load_version(1, version)
+def test_a_server_warms_both_signatures_up(adaptive_version):
+    loaded = load_version(1, adaptive_version)
     names = {signatures.ENROLL, signatures.ENROLLED}
     assert names <= loaded.signatures.keys()
     used = []
@@ -112,8 +81,8 @@ def test_a_server_warms_both_signatures_up(version):
     assert set(used) == names
 
 
-def test_what_cannot_be_used_is_named(version, files, exported, tmp_path):
-    model = load_model(version)
+def test_what_cannot_be_used_is_named(adaptive_version, files, exported, tmp_path):
+    model = load_model(adaptive_version)
     with pytest.raises(InputError, match=r"missing\.wav cannot be used for enrollment: no such"):
         model.enroll([*files, tmp_path / "missing.wav"])
     with pytest.raises(InputError, match=r"`recordings`.*none"):
@@ -130,21 +99,24 @@ def test_what_cannot_be_used_is_named(version, files, exported, tmp_path):
         load_model(exported[1]).predict(files[0], speaker=np.zeros(9))
 
 
-def test_a_model_of_spectrograms_has_no_enrollment(classifier):
+def test_a_model_of_spectrograms_has_no_enrollment(adaptive_classifier):
     spec = SpectrogramSpec(frames=32, bins=32)
     network = compact(3, spec.shape, CompactSettings(pool=(1, 1), channels=(4, 8)))
     with pytest.raises(InputError, match="`enrollment`"):
         ExportableModel(
-            [network], spec, CLASSES, enrollment=Enrollment(classifier, PredictionSettings())
+            [network],
+            spec,
+            ("angry", "neutral", "sad"),
+            enrollment=Enrollment(adaptive_classifier, PredictionSettings()),
         )
 
 
 @pytest.mark.parametrize("option", ["--enroll", "--enroll-neutral"])
-def test_predict_adapts_to_the_speaker(option, version, files, capsys):
-    model = load_model(version)
+def test_predict_adapts_to_the_speaker(option, adaptive_version, files, capsys):
+    model = load_model(adaptive_version)
     speaker = model.enroll(files[:3], "neutral" if option == "--enroll-neutral" else None)
     expected = model.predict(files[3], speaker=speaker)
-    call = ["predict", str(version), str(files[3]), "--json", option, *map(str, files[:3])]
+    call = ["predict", str(adaptive_version), str(files[3]), "--json", option, *map(str, files[:3])]
     assert main(call) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)

@@ -170,6 +170,47 @@ def test_files_are_reached_by_the_keyboard_and_answers_are_announced(page):
     assert verdict.get_attribute("aria-atomic") == "true"
 
 
+def test_a_voice_is_enrolled_by_neutral_sentences(new_page, start_server, adaptive_version, sounds):
+    address, *_ = start_server(adaptive_version.parent)
+    page = _opened(new_page(), address)
+    calls = []
+    page.on("request", lambda request: calls.append(request.post_data_json or {}))
+
+    def probabilities() -> str:
+        page.locator("#verdict[aria-busy=false]").wait_for()
+        return page.inner_text("#bars")
+
+    _choose(page, sounds / "low.wav")
+    before = probabilities()
+    page.click("#enroll")
+    assert page.get_attribute("#enroll", "aria-pressed") == "true"
+    for number, name in enumerate(("high.wav", "bad.wav", "chord.wav")):
+        _choose(page, sounds / name)
+        if name == "bad.wav":
+            page.get_by_text("There is no answer").wait_for()
+        else:
+            page.get_by_text(f"So far: {min(number + 1, 2)}.").wait_for()
+
+    def signatures() -> list[str]:
+        return [call["signature_name"] for call in calls if call]
+
+    last = [call for call in calls if call][-1]
+    assert signatures()[-3:] == ["enroll"] * 3
+    # The class number of neutral.
+    assert [row["class_number"] for row in last["instances"]] == [1, 1]
+    page.click("#enroll")
+    page.get_by_text("Adapted to a voice by 2 recordings").wait_for()
+    _choose(page, sounds / "low.wav")
+    after = probabilities()
+    assert signatures()[-1] == "enrolled"
+    page.click("#forget")
+    assert _focused(page) == "enroll"
+    assert page.is_hidden("#forget")
+    _choose(page, sounds / "low.wav")
+    assert probabilities() == before != after
+    assert signatures()[-1] == "serving_default"
+
+
 @pytest.mark.parametrize(("width", "dark"), [(360, False), (900, True), (360, True)])
 def test_on_a_phone_and_in_the_dark(new_page, server, sounds, width, dark):
     page = _opened(new_page(width, dark), server)

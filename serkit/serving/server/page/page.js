@@ -11,6 +11,9 @@ let model = null;
 let token = "";
 // The waveform and the spectrogram on the page, kept to be drawn again in another size or colour.
 let drawn = { samples: null, frames: null };
+// Recordings of a speaker, as base64, and what the model found out about the voice; and whether
+// further recordings are enrolled.
+let voice = { recordings: [], speaker: null, isEnrolling: false };
 // Number of the latest recording. The prediction of an earlier one is not shown.
 let latestNumber = 0;
 
@@ -31,11 +34,46 @@ async function request(address, options = {}) {
   }
 }
 
-async function predict(signature, content) {
+/** Return the outputs of a signature, a row for each instance. */
+async function predict(signature, ...instances) {
   const address = `v1/models/${encodeURIComponent(model.serving.name)}:predict`;
-  const body = JSON.stringify({ signature_name: signature, instances: [{ b64: content }] });
+  const body = JSON.stringify({ signature_name: signature, instances });
   const answer = await request(address, { method: "POST", body });
-  return answer.predictions[0];
+  return answer.predictions;
+}
+
+/** Predict a recording, of the enrolled speaker if there is one. */
+async function predictRecording(content) {
+  const file = { b64: content };
+  const [prediction] = voice.speaker
+    ? await predict("enrolled", { wav_bytes: file, speaker: voice.speaker })
+    : await predict("serving_default", file);
+  return prediction;
+}
+
+/** Estimate the voice of the speaker from a further recording. */
+async function enroll(content) {
+  const recordings = [...voice.recordings, content];
+  // -1 where the model has no such class.
+  const neutral = (model.classes ?? []).indexOf("neutral");
+  const rows = await predict("enroll", ...recordings.map(recording =>
+    ({ wav_bytes: { b64: recording }, class_number: neutral })));
+  const { speaker, status } = rows.at(-1);
+  if (status) throw new Error(status);
+  voice = { ...voice, recordings, speaker };
+}
+
+function showVoice() {
+  const count = voice.recordings.length;
+  const used = `${count} recording${count === 1 ? "" : "s"}`;
+  const kind = (model.classes ?? []).includes("neutral")
+    ? "three sentences in a neutral voice" : "five sentences with various emotions";
+  element("enroll").textContent = voice.isEnrolling ? "Done" : "Adapt to a voice";
+  element("enroll").setAttribute("aria-pressed", String(voice.isEnrolling));
+  element("forget").hidden = !count;
+  element("voice-state").textContent = voice.isEnrolling
+    ? `Record or choose ${kind}, one at a time. So far: ${count}.`
+    : count ? `Adapted to a voice by ${used}. Further recordings must be of this speaker.` : "";
 }
 
 async function start() {
@@ -44,6 +82,7 @@ async function start() {
     const address = `v1/models/${encodeURIComponent(model.serving.name)}/metadata`;
     const answer = await request(address);
     const signatures = answer.metadata.signature_def.signature_def;
+    element("voice").hidden = !("enrolled" in signatures);
     model.hasSpectrograms = "spectrogram" in (signatures.features?.outputs ?? {});
   } catch (error) {
     element("model").textContent = `No model: ${error.message}`;
@@ -153,7 +192,13 @@ async function showRecording(blob, name) {
     const content = await toBase64(sentFile);
     if (content.length + 100 > model.serving.max_bytes)
       throw new Error(`${name} is too long for this server`);
-    const prediction = await predict("serving_default", content);
+    if (voice.isEnrolling) {
+      await enroll(content);
+      showVoice();
+      if (number === latestNumber) hint("");
+      return;
+    }
+    const prediction = await predictRecording(content);
     if (number !== latestNumber) return;
     drawn = { samples: sound?.samples ?? null, frames: null };
     showPrediction(prediction);
@@ -162,7 +207,7 @@ async function showRecording(blob, name) {
     element("player").hidden = !sound;
     element("pictures").hidden = !sound;
     if (sound && !prediction.status && model.hasSpectrograms) {
-      const features = await predict("features", content);
+      const [features] = await predict("features", { b64: content });
       if (number !== latestNumber) return;
       // A single output has no name in the answer.
       drawn.frames = features.spectrogram ?? features;
@@ -222,6 +267,15 @@ element("access").addEventListener("submit", event => {
   start();
 });
 element("record").addEventListener("click", toggleRecording);
+element("enroll").addEventListener("click", () => {
+  voice.isEnrolling = !voice.isEnrolling;
+  showVoice();
+});
+element("forget").addEventListener("click", () => {
+  voice = { ...voice, recordings: [], speaker: null };
+  showVoice();
+  element("enroll").focus();
+});
 element("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   if (model && file) showRecording(file, file.name);
