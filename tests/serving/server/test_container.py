@@ -1,4 +1,4 @@
-"""The container of ``serkit serve``: docs/serving/Containerfile, and the service in compose.yaml."""
+"""The container of ``serkit serve``: docs/serving/Containerfile, and its part of compose.yaml."""
 
 import json
 import re
