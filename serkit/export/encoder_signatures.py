@@ -13,7 +13,7 @@ from serkit.models.speech_features import SpeechFeatures
 
 def predict_alone(
     model: ExportableModel,
-    compute: Callable[[Any], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    compute: Callable[[Any], tuple[tf.Tensor, tf.Tensor, LoadedRecording]],
     elements: Any,
     settings: PredictionSettings,
 ) -> dict[str, tf.Tensor]:
@@ -24,14 +24,16 @@ def predict_alone(
 
     Args:
         model: model with the classes.
-        compute: from an element to logits ``(1, samples, classes)``, status and note.
+        compute: from an element to logits ``(1, samples, classes)``, features ``(1, features)`` and
+            the recording.
         elements: recordings, or tuples of them with other inputs.
         settings: settings of the step from logits to predictions.
     """
 
     def predict(element: Any) -> dict[str, tf.Tensor]:
-        logits, status, note = compute(element)
-        outputs = model.outputs(logits, status[tf.newaxis], note[tf.newaxis], settings)
+        logits, features, loaded = compute(element)
+        status, note = loaded.status[tf.newaxis], loaded.note[tf.newaxis]
+        outputs = model.outputs(logits, status, note, settings, features)
         return {name: rows[0] for name, rows in outputs.items()}
 
     number, text = tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.string)
@@ -92,9 +94,10 @@ def enrollment_functions(
     def predict_enrolled(wav_bytes, speaker):
         def compute(element):
             recording, of_speaker = element
-            features, status, note = spec.load(recording)
-            logits = classifier(features[tf.newaxis], of_speaker[tf.newaxis])
-            return logits[:, tf.newaxis], status, note
+            loaded = spec.load(recording)
+            features = loaded.waveform[tf.newaxis]
+            logits = classifier(features, of_speaker[tf.newaxis])
+            return logits[:, tf.newaxis], features, loaded
 
         return predict_alone(model, compute, (wav_bytes, speaker), enrollment.settings)
 

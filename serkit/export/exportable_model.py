@@ -16,6 +16,7 @@ from serkit.formatting import printable
 from serkit.layers import dropout, variational  # noqa: F401
 from serkit.models.speaker_adaptive import SpeakerAdaptiveLDA
 from serkit.models.speech_features import SpeechFeatures
+from serkit.uncertainty.ood import TrainingDistance
 from serkit.uncertainty.predictors import SampledNetwork, has_random_layers
 
 MAX_SAMPLES = 1000
@@ -26,6 +27,10 @@ An exported model that is asked for more computes this many.
 BATCH_SIZE = 32
 """Number of rows per batch of :func:`map_in_batches`. A row is the spectrogram of a segment of a
 recording; a recording of ten minutes can have over three hundred segments."""
+
+
+FAR_NOTE = "unlike all recordings of the training set"
+"""Note on a recording that is far from the training clips."""
 
 
 def load_network(file: Path | str) -> keras.Model:
@@ -103,6 +108,8 @@ class ExportableModel:
         classes: labels in the order of the logits.
         settings: settings of the step from logits to predictions.
         enrollment: how the model adapts to speakers; only for a model of an encoder's features.
+        distance: how far features are from those of the training clips; above its threshold the
+            model abstains. Only for a model of an encoder's features.
 
     Raises:
         InputError: if there is no network, if a network does not match the classes or the spec,
@@ -126,6 +133,7 @@ class ExportableModel:
         classes: Sequence[str],
         settings: PredictionSettings | None = None,
         enrollment: Enrollment | None = None,
+        distance: TrainingDistance | None = None,
     ) -> None:
         self.networks: tuple[keras.Model, ...] = tuple(networks)
         self.spec: SpectrogramSpec | SpeechFeatures = spec
@@ -146,12 +154,14 @@ class ExportableModel:
             )
         if not self.networks:
             raise InputError("`networks` must have one or more networks. Received: 0.")
-        if enrollment and isinstance(spec, SpectrogramSpec):
-            raise InputError(
-                "`enrollment` must be given only for a model of an encoder's features. "
-                "Received: one for a model of spectrograms."
-            )
+        for name, value in (("enrollment", enrollment), ("distance", distance)):
+            if value and isinstance(spec, SpectrogramSpec):
+                raise InputError(
+                    f"`{name}` must be given only for a model of an encoder's features. "
+                    "Received: one for a model of spectrograms."
+                )
         self.enrollment: Enrollment | None = enrollment
+        self.distance: TrainingDistance | None = distance
         self._sampled = SampledNetwork(self.networks[0]) if self.has_random_layers else None
 
     def logits(self, inputs: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
@@ -180,6 +190,7 @@ class ExportableModel:
         status: tf.Tensor,
         note: tf.Tensor,
         settings: PredictionSettings | None = None,
+        features: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Compute the outputs that :mod:`serkit.export.signatures` describes.
 
@@ -189,6 +200,7 @@ class ExportableModel:
             status: string ``(batch,)``, the reason why an example cannot be used, else empty.
             note: string ``(batch,)``, passed to the outputs.
             settings: temperature and threshold; default: those of the model.
+            features: float32 ``(batch, features)``, for the distance from the training clips.
 
         Returns:
             Tensors by the names in :mod:`serkit.export.signatures`: probabilities float32
@@ -209,14 +221,19 @@ class ExportableModel:
             # The mutual information of a single sample is 0. Remove its rounding error.
             mutual_information = tf.zeros_like(mutual_information)
         threshold = settings.threshold
-        is_above = tf.zeros_like(is_usable) if threshold is None else entropy > threshold
+        abstains = tf.zeros_like(is_usable) if threshold is None else entropy > threshold
+        if self.distance and features is not None:
+            is_far = is_usable & self.distance.is_far(features)
+            separator = tf.where(is_far & (note != ""), "; ", "")
+            note = tf.strings.join([note, separator, tf.where(is_far, FAR_NOTE, "")])
+            abstains |= is_far
         label = tf.gather(tf.constant(self.classes), tf.argmax(probabilities, axis=-1))
         return {
             signatures.PROBABILITIES: tf.where(is_usable[:, tf.newaxis], probabilities, 0.0),
             signatures.LABEL: tf.where(is_usable, label, ""),
             signatures.ENTROPY: tf.where(is_usable, entropy, 0.0),
             signatures.MUTUAL_INFORMATION: tf.where(is_usable, mutual_information, 0.0),
-            signatures.ABSTAIN: tf.logical_or(is_above, tf.logical_not(is_usable)),
+            signatures.ABSTAIN: tf.logical_or(abstains, tf.logical_not(is_usable)),
             signatures.STATUS: status,
             signatures.NOTE: note,
         }

@@ -106,6 +106,11 @@ def _inputs_and_outputs(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> 
         if threshold is None
         else f"It abstains where the entropy of its probabilities is above {threshold:.3f} nats."
     )
+    if answers.get("ood_threshold") is not None:
+        abstention += (
+            " It also abstains on recordings whose features are farther from those of the training "
+            "clips than a clip of any training speaker is from those of the others."
+        )
     if "encoder" in spec:
         inputs = (
             f"or waveforms at {spec['sample_rate']} Hz, of which the speech encoder "

@@ -78,6 +78,7 @@ def export_model(
             **asdict(model.settings),
             "draws": model.has_random_layers,
             "networks": len(model.networks),
+            "ood_threshold": model.distance.threshold if model.distance else None,
             "enrollment": asdict(model.enrollment.settings) if model.enrollment else None,
         },
         **(details or {}),
@@ -225,9 +226,10 @@ def _predict_recordings(
     spec = model.spec
     if isinstance(spec, SpeechFeatures):
 
-        def compute(recording: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            features, status, note = spec.load(recording, decode)
-            return shared.logits(features[tf.newaxis], samples), status, note
+        def compute(recording: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, LoadedRecording]:
+            loaded = spec.load(recording, decode)
+            features = loaded.waveform[tf.newaxis]
+            return shared.logits(features, samples), features, loaded
 
         return predict_alone(model, compute, recordings, model.settings)
 

@@ -43,8 +43,8 @@ MUTUAL_INFORMATION = "mutual_information"
 """float32 ``(batch,)``, in nats: the part of the entropy that is disagreement between the samples.
 It is 0 for a single deterministic network."""
 ABSTAIN = "abstain"
-"""bool ``(batch,)``, whether the model abstains: the entropy is above the model's threshold, or
-``status`` is not empty."""
+"""bool ``(batch,)``, whether the model abstains: the entropy is above the model's threshold, the
+recording is unlike all training clips (``note`` says so), or ``status`` is not empty."""
 STATUS = "status"
 """string ``(batch,)``, empty, or the reason why the example cannot be used."""
 NOTE = "note"

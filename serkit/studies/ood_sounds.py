@@ -12,9 +12,10 @@ from serkit.audio.loading import fit_length, trim_silence
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.datasets.audit import audit
 from serkit.errors import LeakError
+from serkit.models.speech_features import SpeechFeatures
 from serkit.seeds import derive_seed
 from serkit.studies.cross_validation import FoldRun
-from serkit.training.spectrograms import compute_spectrograms
+from serkit.studies.partitions import compute_inputs
 
 OOD_KINDS = ("noise", "silence", "tones")
 """Kinds of sounds that :func:`ood_sounds` returns."""
@@ -27,59 +28,59 @@ _QUIET_NOISE = 1e-4
 
 
 def ood_sounds(
-    spec: SpectrogramSpec, count: int = 100, seconds: float = 3.0, seed: int = 0
+    spec: SpectrogramSpec | SpeechFeatures, count: int = 100, seconds: float = 3.0, seed: int = 0
 ) -> dict[str, npt.NDArray[Any]]:
-    """Synthesise sounds without speech and compute their spectrograms.
+    """Synthesise sounds without speech and compute their spectrograms or features.
 
     ``noise`` ranges from white to brown. ``silence`` alternates between zeros and the noise of a
     recorder in a quiet room. ``tones`` are chords of a few notes with harmonics, as of an
     instrument. Silence is trimmed and the length is fitted as for recordings of speech.
 
     Args:
-        spec: settings of the spectrograms.
+        spec: settings of the spectrograms, or the encoder of the features.
         count: number of sounds of each kind.
         seconds: duration of each sound in seconds, before silence is trimmed.
         seed: seed of all sounds.
 
     Returns:
-        For each of :data:`OOD_KINDS`, float32 ``(count, frames, bins, 1)`` in [-1, 1].
+        For each of :data:`OOD_KINDS`, float32 ``(count, frames, bins, 1)`` in [-1, 1], or features
+        ``(count, features)``.
     """
     synthesizers = {"noise": _noise, "silence": _silence, "tones": _tones}
     sample_count = round(seconds * spec.sample_rate)
-    spectrograms_by_kind = {}
+    inputs_by_kind = {}
     for kind in OOD_KINDS:
-        spectrograms = []
+        inputs = []
         for index in range(count):
             rng = np.random.default_rng(derive_seed(seed, kind, index))
             waveform = synthesizers[kind](rng, index, sample_count, spec.sample_rate)
-            spectrograms.append(_spectrogram(waveform, spec))
-        spectrograms_by_kind[kind] = np.concatenate(spectrograms)
-    return spectrograms_by_kind
+            inputs.append(_input(waveform, spec))
+        inputs_by_kind[kind] = np.stack(inputs)
+    return inputs_by_kind
 
 
 def all_ood_sounds(
-    fold: FoldRun, spec: SpectrogramSpec, corpora: Sequence[Path], cache: Path
+    fold: FoldRun, spec: SpectrogramSpec | SpeechFeatures, corpora: Sequence[Path], cache: Path
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the sounds of :func:`ood_sounds`, test clips at wrong speeds, and other corpora.
 
     Args:
         fold: fold whose test clips are played at wrong speeds.
-        spec: settings of the spectrograms.
+        spec: settings of the spectrograms, or the encoder of the features.
         corpora: folders of recordings of speakers that are in no partition of the fold.
-        cache: folder whose subfolder ``spectrograms`` stores the computed spectrograms.
+        cache: folder whose subfolder ``spectrograms`` stores what is computed.
 
     Returns:
-        float32 ``(clips, frames, bins, 1)`` by kind: the kinds of :func:`ood_sounds`, ``fast``,
+        As :func:`ood_sounds`, by kind: its kinds, ``fast``,
         ``slow``, and ``other corpus`` if ``corpora`` is not empty.
 
     Raises:
         LeakError: if a speaker of ``corpora`` is in a partition of the fold.
     """
-    spectrograms_by_kind = ood_sounds(spec)
+    inputs_by_kind = ood_sounds(spec)
     split, folder = fold.partitions.split, cache / "spectrograms"
     for kind, speed in WRONG_SPEEDS.items():
-        at_speed = compute_spectrograms(split.test, spec, cache=folder, speed=speed)
-        spectrograms_by_kind[kind] = at_speed[:]
+        inputs_by_kind[kind] = compute_inputs(split.test, spec, folder, speed)[:]
     if corpora:
         other_corpus = audit(corpora).corpus
         speakers = split.speakers
@@ -89,17 +90,18 @@ def all_ood_sounds(
                 "`corpora` must have no speakers of the fold. Received: "
                 f"{', '.join(shared)} in {', '.join(map(str, corpora))}."
             )
-        rows = compute_spectrograms(other_corpus, spec, cache=folder)
-        spectrograms_by_kind["other corpus"] = rows[:]
-    return spectrograms_by_kind
+        inputs_by_kind["other corpus"] = compute_inputs(other_corpus, spec, folder)[:]
+    return inputs_by_kind
 
 
-def _spectrogram(waveform: npt.NDArray[Any], spec: SpectrogramSpec) -> npt.NDArray[Any]:
-    """Return the spectrogram of a waveform, ``(1, frames, bins, 1)``."""
+def _input(waveform: npt.NDArray[Any], spec: SpectrogramSpec | SpeechFeatures) -> npt.NDArray[Any]:
+    """Return the spectrogram ``(frames, bins, 1)`` or the features of a waveform."""
     samples = tf.constant(waveform.astype(np.float32))
     if spec.trim_db:
         samples = trim_silence(samples, spec.trim_db)
-    return to_spectrogram(fit_length(samples, spec)[tf.newaxis], spec).numpy()
+    if isinstance(spec, SpeechFeatures):
+        return spec.of_waveform(samples).numpy()
+    return to_spectrogram(fit_length(samples, spec)[tf.newaxis], spec).numpy()[0]
 
 
 def _noise(rng: np.random.Generator, index: int, samples: int, rate: int) -> npt.NDArray[Any]:

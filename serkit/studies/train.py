@@ -30,7 +30,7 @@ from serkit.studies.classifier_kinds import (
     require_features,
 )
 from serkit.studies.comparison_inputs import MANIFEST, write_audit
-from serkit.studies.cross_validation import CrossValidation
+from serkit.studies.cross_validation import CrossValidation, FoldRun
 from serkit.studies.deployment import describe_data
 from serkit.studies.enrollment import (
     ENROLLMENT,
@@ -44,6 +44,7 @@ from serkit.studies.partitions import Inputs
 from serkit.studies.run_folder import RunFolder
 from serkit.studies.tested_predictions import TestedPredictions
 from serkit.studies.train_recipes import HeadRecipe, NetworkRecipe, Recipe
+from serkit.uncertainty.ood import TrainingDistance
 
 DEFAULT_MODEL = "whisper-tiny.en"
 
@@ -207,7 +208,12 @@ def train(
                     after = tested.prediction_settings(settings.seed)
                     enrollment = Enrollment(fit_adaptive(everyone.partitions), after)
                 exportable = ExportableModel(
-                    [network], recipe.spec, folds.classes, prediction, enrollment
+                    [network],
+                    recipe.spec,
+                    folds.classes,
+                    prediction,
+                    enrollment,
+                    _distance(recipe.spec, everyone),
                 )
                 version = export_model(exportable, model, _card(settings, corpus, folds, scores))
                 write_json(out / EXPORTED_FILE, {"version": str(version), "inputs": cache.name})
@@ -228,6 +234,15 @@ def _say_warnings(corpus: Corpus, progress: Progress) -> None:
         progress.say(f"! {warning}")
     if synthetic_clips(corpus):
         progress.say(f"! {SYNTHETIC_WARNING}")
+
+
+def _distance(spec: Inputs, everyone: FoldRun) -> TrainingDistance | None:
+    """Return how far features are from those of all clips; None for spectrograms."""
+    if not isinstance(spec, SpeechFeatures):
+        return None
+    corpus = everyone.partitions.split.train
+    features = everyone.partitions.spectrograms(corpus)
+    return TrainingDistance.fit(features, [clip.speaker for clip in corpus.clips])
 
 
 def _save(network: keras.Model, file: Path) -> Path:

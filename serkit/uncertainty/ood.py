@@ -1,5 +1,6 @@
-"""Out-of-distribution scores by the density of a network's features."""
+"""Out-of-distribution scores: the density of features, their distance from training clips."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,83 @@ _CONVOLUTIONS = keras.layers.Conv2D, Conv2DVariational
 # Fraction of the channels' mean variance that is added to the variance of each channel, because
 # some channels never vary.
 _SHRINKAGE = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingDistance:
+    """How far the features of a recording are from those of the training clips.
+
+    The OOD score is the mean square of the standardised features: 1 on average for training clips.
+
+    Attributes:
+        mean: mean of each feature over the training clips, float64 ``(features,)``.
+        deviation: standard deviation of each, ``(features,)``.
+        threshold: the largest OOD score of a training clip, if its speaker is left out of mean and
+            deviation.
+
+    Source: the Mahalanobis distance of Lee et al. (2018), arXiv:1807.03888, with one mean and
+    uncorrelated features.
+    """
+
+    mean: npt.NDArray[Any]
+    deviation: npt.NDArray[Any]
+    threshold: float
+
+    @classmethod
+    def fit(cls, features: npt.NDArray[Any], clip_speakers: Sequence[str]) -> "TrainingDistance":
+        """Measure the training clips.
+
+        Args:
+            features: float ``(clips, features)``.
+            clip_speakers: the speaker of each clip, two or more speakers.
+
+        Raises:
+            InputError: if there are fewer than two speakers.
+
+        Example:
+            >>> import numpy as np
+            >>> from serkit.uncertainty.ood import TrainingDistance
+            >>> features = np.random.default_rng(0).normal(size=(40, 16))
+            >>> distance = TrainingDistance.fit(features, ["ann", "bob"] * 20)
+            >>> scores = distance.ood_score(np.stack([features[0], features[0] + 9]))
+            >>> [bool(score > distance.threshold) for score in scores]
+            [False, True]
+        """
+        names, speakers = np.unique(np.asarray(clip_speakers), return_inverse=True)
+        if len(names) < 2:
+            raise InputError(
+                f"`clip_speakers` must have two or more speakers. Received: {len(names)}."
+            )
+        values = np.asarray(features, np.float64)
+        largest = 0.0
+        for number in range(len(names)):
+            is_own = speakers == number
+            others = cls(*_mean_and_deviation(values[~is_own]), 0.0)
+            largest = max(largest, float(others.ood_score(values[is_own]).max()))
+        return cls(*_mean_and_deviation(values), largest)
+
+    def ood_score(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the OOD scores ``(clips,)`` of features ``(clips, features)``."""
+        return np.mean(np.square((features - self.mean) / self.deviation), axis=1)
+
+    def is_far(self, features: tf.Tensor) -> tf.Tensor:
+        """Return whether OOD scores are above the threshold, as operations of a graph.
+
+        Args:
+            features: float32 ``(clips, features)``.
+
+        Returns:
+            bool ``(clips,)``.
+        """
+        mean, deviation = (tf.constant(part, tf.float32) for part in (self.mean, self.deviation))
+        scores = tf.reduce_mean(tf.square((features - mean) / deviation), axis=1)
+        return scores > self.threshold
+
+
+def _mean_and_deviation(features: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    deviation = features.std(axis=0)
+    # A feature that is the same in all clips has a deviation of 0.
+    return features.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
 
 
 class FeatureDensity:

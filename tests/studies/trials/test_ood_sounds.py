@@ -3,6 +3,8 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import LeakError
+from serkit.models.speech_features import SpeechFeatures
+from serkit.models.whisper import WhisperSettings, whisper_encoder
 from serkit.studies.cross_validation import CrossValidation
 from serkit.studies.ood_sounds import OOD_KINDS, all_ood_sounds, ood_sounds
 
@@ -49,3 +51,12 @@ def test_the_test_partition_at_wrong_speeds_and_other_corpora(synthetic_root, tm
     assert len(found["other corpus"]) > 0
     with pytest.raises(LeakError, match=r"`corpora`.*speakers of the fold"):
         all_ood_sounds(fold, SPEC, [synthetic_root / "RAVDESS"], tmp_path)
+
+
+def test_features_of_an_encoder_are_those_of_the_same_sounds():
+    encoder = SpeechFeatures(whisper_encoder(WhisperSettings(depth=1, width=64)))
+    found = ood_sounds(encoder, 2, seconds=1.0)
+    assert {kind: rows.shape for kind, rows in found.items()} == dict.fromkeys(OOD_KINDS, (2, 128))
+    # Nothing is left of zeros when silence is trimmed.
+    silence = encoder.of_waveform(np.zeros(0, np.float32)).numpy()
+    np.testing.assert_allclose(found["silence"][0], silence, rtol=1e-3, atol=1e-3)
