@@ -31,6 +31,7 @@ from .models.whisper_weights import whisper_from_preset
 from .serving.client import Client, connect
 from .serving.local import ExportedModel, load_model
 from .serving.prediction import Prediction
+from .serving.timeline import Moment, timeline
 from .studies.comparison import compare
 from .studies.comparison_settings import ComparisonSettings
 from .studies.evaluation import EvaluationSettings, evaluate
@@ -62,6 +63,7 @@ __all__ = [
     "InputError",
     "LeakError",
     "LinearHeadSettings",
+    "Moment",
     "Prediction",
     "SampleFilter",
     "SampledNetwork",
@@ -101,6 +103,7 @@ __all__ = [
     "sample",
     "scale_temperature",
     "spectrogram",
+    "timeline",
     "train",
     "vgg16_half_freeze",
     "vgg16_head",

@@ -1,22 +1,24 @@
 """``serkit predict``: classify recordings with an exported model."""
 
 import argparse
-import csv
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.cli.arguments import add_engine, engine_of, ray_settings
 from serkit.cli.output import print_json
-from serkit.errors import check_range
-from serkit.formatting import printable
+from serkit.cli.predict_output import (
+    CsvTable,
+    as_json,
+    most_probable,
+    print_problem,
+    print_text,
+)
+from serkit.errors import InputError, check_range
+from serkit.formatting import counted
 
 if TYPE_CHECKING:
     from serkit.serving.prediction import Prediction
-
-_COLUMNS = ("file", "label", "abstain", "entropy", "mutual_information", "note", "problem")
 
 
 def add_to(commands) -> None:
@@ -41,6 +43,17 @@ def add_to(commands) -> None:
         metavar="FILE|FOLDER|CSV",
         help="classify a recording, those in a folder or NAME=FOLDER, at any depth, or those that "
         "a CSV (path,label,speaker) or the manifest.csv of an audit lists",
+    )
+    add(
+        "--timeline",
+        action="store_true",
+        help="classify windows of 3 s, a second apart; default: each recording as a whole",
+    )
+    add(
+        "--figure",
+        type=Path,
+        metavar="PNG",
+        help="with --timeline, draw the probabilities of one recording over time; default: none",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a line of JSON per file")
@@ -108,20 +121,40 @@ def run(options: argparse.Namespace) -> int:
         check_range("top", options.top, 1)
     files, folder_problems = _find_files(options.files)
     for line in folder_problems:
-        _print_problem(line)
+        print_problem(line)
+    _check_figure(options, files)
+    drawn: list[Any] = []
     has_problem = bool(folder_problems)
-    table = _CsvTable(options.top) if options.csv else None
+    table = CsvTable(options.top) if options.csv else None
     for prediction in _predictions(options, files):
         has_problem |= bool(prediction.problem)
+        if options.figure and not prediction.problem:
+            drawn.append(prediction)
         if table is not None:
             table.add(prediction)
         elif options.json:
-            print_json(_as_json(_most_probable(prediction, options.top)), indent=None)
+            print_json(as_json(most_probable(prediction, options.top)), indent=None)
         else:
-            _print_text(_most_probable(prediction, options.top))
+            print_text(most_probable(prediction, options.top))
     if table is not None:
         table.end()
+    if drawn:
+        from serkit.reporting.page import write_png
+        from serkit.reporting.spectrogram_figures import timeline_figure
+
+        write_png(options.figure, timeline_figure(drawn, Path(drawn[0].file).name))
     return 1 if has_problem else 0
+
+
+def _check_figure(options: argparse.Namespace, files: Sequence[str]) -> None:
+    if options.figure and not (options.timeline and len(files) == 1):
+        raise InputError(
+            "--figure needs --timeline and one recording. Received: "
+            f"{counted(len(files), 'recording')}, "
+            f"{'with' if options.timeline else 'without'} --timeline."
+        )
+    if options.timeline and (options.samples is not None or options.engine == "ray"):
+        raise InputError("--timeline goes with neither --samples nor --engine ray")
 
 
 def _find_files(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -156,88 +189,8 @@ def _find_files(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return files, problems
 
 
-def _most_probable(prediction: "Prediction", top: int | None) -> "Prediction":
-    """Keep the ``top`` most probable classes, sorted; None returns the prediction unchanged."""
-    if top is None:
-        return prediction
-    return replace(prediction, probabilities=dict(_ranked(prediction)[:top]))
-
-
-def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
-    """Return classes with their probabilities, the most probable first."""
-    return sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-
-
-def _print_problem(line: str) -> None:
-    print(f"serkit predict: {printable(line)}", file=sys.stderr)
-
-
-def _as_json(prediction: "Prediction") -> dict[str, Any]:
-    """Return the fields of a prediction; None for numbers that an unusable file has not."""
-    fields = dict(vars(prediction))
-    if prediction.problem:
-        fields |= {"entropy": None, "mutual_information": None}
-    return fields
-
-
-def _print_text(prediction: "Prediction") -> None:
-    if prediction.problem:
-        _print_problem(f"{prediction.file}: {prediction.problem}")
-    else:
-        print(_format_prediction(prediction), flush=True)
-
-
-class _CsvTable:
-    """Write CSV to standard output; only the ``top`` most probable classes of a row have a value.
-
-    The classes are not known before the first usable file. So rows of unusable files before it are
-    kept until then.
-    """
-
-    def __init__(self, top: int | None) -> None:
-        self._top = top
-        self._writer: csv.DictWriter | None = None
-        self._pending_rows: list[dict[str, object]] = []
-
-    def add(self, prediction: "Prediction") -> None:
-        """Write the row of a prediction, or keep it until the classes are known."""
-        self._pending_rows.append(self._row(prediction))
-        if self._writer is None and prediction.probabilities:
-            self._writer = self._write_header(list(prediction.probabilities))
-        if self._writer is not None:
-            self._write_rows(self._writer)
-            self._pending_rows.clear()
-            sys.stdout.flush()
-
-    def end(self) -> None:
-        """If no file was usable, write the rows that were kept, without class columns."""
-        if self._writer is None:
-            self._write_rows(self._write_header([]))
-
-    def _write_rows(self, writer: "csv.DictWriter[str]") -> None:
-        # A program that reads the table needs the names as they are.
-        shown = printable if sys.stdout.isatty() else str
-        for row in self._pending_rows:
-            writer.writerow({name: shown(str(value)) for name, value in row.items()})
-
-    def _write_header(self, classes: Sequence[str]) -> "csv.DictWriter[str]":
-        header = [*_COLUMNS, *(f"p_{printable(label)}" for label in classes)]
-        writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
-        writer.writeheader()
-        return writer
-
-    def _row(self, prediction: "Prediction") -> dict[str, object]:
-        if prediction.problem:
-            return {"file": prediction.file, "abstain": True, "problem": prediction.problem}
-        row: dict[str, object] = {name: getattr(prediction, name) for name in _COLUMNS}
-        for label, probability in _most_probable(prediction, self._top).probabilities.items():
-            row[f"p_{printable(label)}"] = probability
-        return row
-
-
 def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
     # Import only what is needed: requests to a server do not need TensorFlow, which loads slowly.
-    from serkit.errors import InputError
     from serkit.serving.transport import is_address
 
     model, samples = options.model, options.samples
@@ -278,9 +231,12 @@ def _predict_here(options: argparse.Namespace, files: Sequence[str]) -> Iterator
         if recordings := options.enroll or options.enroll_neutral:
             enrolled, problems = _find_files(recordings)
             for line in problems:
-                _print_problem(line)
+                print_problem(line)
             speaker = loaded.enroll(enrolled, "neutral" if options.enroll_neutral else None)
-        yield from loaded.predict(files, options.samples, speaker=speaker)
+        if options.timeline:
+            yield from _timelines(loaded, files, speaker)
+        else:
+            yield from loaded.predict(files, options.samples, speaker=speaker)
     finally:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
@@ -303,16 +259,14 @@ def _predict_with_server(
         token=read_token(options.token_file) if options.token_file else "",
     )
     with connect(options.model, settings) as client:
-        yield from client.predict(files, options.samples)
+        if options.timeline:
+            yield from _timelines(client, files)
+        else:
+            yield from client.predict(files, options.samples)
 
 
-def _format_prediction(prediction: "Prediction") -> str:
-    abstains = " (abstains)" if prediction.abstain else ""
-    probabilities = "  ".join(f"{label} {value:.3f}" for label, value in _ranked(prediction))
-    uncertainty = f"entropy {prediction.entropy:.3f} nats"
-    if prediction.mutual_information:
-        uncertainty += f", of which disagreement {prediction.mutual_information:.3f}"
-    lines = [f"{prediction.file}: {prediction.label}{abstains}", probabilities, uncertainty]
-    if prediction.note:
-        lines.append(f"note: {prediction.note}")
-    return "\n   ".join(map(printable, lines))
+def _timelines(model: Any, files: Sequence[str], speaker: Any = None) -> Iterator["Prediction"]:
+    from serkit.serving.timeline import timeline
+
+    for file in files:
+        yield from timeline(model, file, speaker=speaker)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from serkit.reporting.figures import REAL, one_panel, tidy
+from serkit.reporting.figures import REAL, colour, legend, one_panel, tidy
 
 _TICKS = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000)
 # Smallest distance of two tick labels, as a fraction of the axis; closer labels would touch.
@@ -84,6 +84,41 @@ def waveform_figure(waveform: npt.NDArray[Any], sample_rate: int, title: str) ->
     axes.set_xlabel("seconds")
     axes.set_ylabel("amplitude (1 is full scale)")
     tidy(axes)
+    return figure
+
+
+def timeline_figure(moments: Sequence[Any], title: str) -> Figure:
+    """Draw the probability of each class over time, one above the other.
+
+    Args:
+        moments: windows of :func:`serkit.serving.timeline.timeline`, in order.
+        title: name of the recording.
+
+    Returns:
+        A figure in which the windows where the model abstains are grey below the axis.
+    """
+    figure, axes = one_panel(9.0, 3.6)
+    centres = np.array([(moment.start + moment.end) / 2 for moment in moments])
+    # From the start of the first window to the end of the last one.
+    edges = [moments[0].start, *((centres[1:] + centres[:-1]) / 2), moments[-1].end]
+    bottom = np.zeros(len(moments))
+    for number, label in enumerate(moments[0].probabilities):
+        heights = np.array([moment.probabilities[label] for moment in moments])
+        axes.stairs(
+            bottom + heights, edges, baseline=bottom, fill=True, color=colour(number), label=label
+        )
+        bottom += heights
+    for index, moment in enumerate(moments):
+        if moment.abstain:
+            axes.axvspan(edges[index], edges[index + 1], -0.06, 0, color="#9aa0a6", clip_on=False)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0, 1)
+    axes.set_title(_shortened(title), fontsize=10, parse_math=False)
+    axes.set_xlabel("seconds (grey: the model abstains)", labelpad=8)
+    axes.set_ylabel("probability")
+    axes.tick_params(axis="x", pad=8)
+    tidy(axes)
+    legend(figure, axes)
     return figure
 
 

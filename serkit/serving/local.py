@@ -118,8 +118,6 @@ class ExportedModel:
                 anything else.
         """
         self.check_samples(samples)
-        if speaker is not None:
-            self._check_speaker(speaker)
         if isinstance(recordings, bytes | bytearray | memoryview):
             raise InputError(
                 "`recordings` must be paths or a waveform. Received: bytes, of which `predict_wav` "
@@ -164,13 +162,18 @@ class ExportedModel:
         return self._predict((read_example(Path(folder, path)) for path in paths), samples)
 
     def predict_wav(
-        self, contents: Iterable[bytes], samples: int | None = None
+        self,
+        contents: Iterable[bytes],
+        samples: int | None = None,
+        *,
+        speaker: npt.NDArray[Any] | None = None,
     ) -> Iterator[Prediction]:
         """Predict whole WAV files in memory, named "0", "1", …
 
         Args:
             contents: bytes of WAV files.
             samples: as for :meth:`predict`.
+            speaker: as for :meth:`predict`.
 
         Yields:
             A prediction per file.
@@ -180,7 +183,7 @@ class ExportedModel:
         """
         self.check_samples(samples)
         examples = (Example(str(index), bytes(wav)) for index, wav in enumerate(contents))
-        yield from self._predict(examples, samples)
+        yield from self._predict(examples, samples, speaker)
 
     def enroll(
         self, recordings: Sequence[Path | str], label: str | None = None
@@ -188,8 +191,7 @@ class ExportedModel:
         """Estimate the voice of a speaker from some recordings, for better predictions of others.
 
         Args:
-            recordings: WAV, FLAC, MP3 or Ogg Vorbis files of one speaker, five or more of various
-                classes if possible.
+            recordings: files of one speaker, five or more of various classes if possible.
             label: the class of all of them, such as ``neutral``; None if it is not known.
 
         Returns:
@@ -265,11 +267,10 @@ class ExportedModel:
 
     def _check_speaker(self, speaker: npt.NDArray[Any]) -> None:
         self._require_enrollment()
-        _, inputs = self._model.signatures[signatures.ENROLLED].structured_input_signature
-        shape = inputs[signatures.SPEAKER].shape[1:]
-        if np.shape(speaker) != tuple(shape):
+        inputs = self._model.signatures[signatures.ENROLLED].structured_input_signature[1]
+        if np.shape(speaker) != (shape := tuple(inputs[signatures.SPEAKER].shape[1:])):
             raise InputError(
-                f"`speaker` must be what `enroll` of this model returned, of shape {tuple(shape)}. "
+                f"`speaker` must be what `enroll` of this model returned, of shape {shape}. "
                 f"Received: an array of shape {np.shape(speaker)}."
             )
 
@@ -301,6 +302,8 @@ class ExportedModel:
     ) -> Iterator[Prediction]:
         import tensorflow as tf
 
+        if speaker is not None:
+            self._check_speaker(speaker)
         remaining = iter(examples)
         while batch := list(itertools.islice(remaining, _BATCH_SIZE)):
             signature = signatures.WAV
