@@ -25,6 +25,12 @@ class Moment(Prediction):
     Attributes:
         start: where the window starts, in seconds from the start of the recording.
         end: where it ends.
+
+    Example:
+        >>> import serkit
+        >>> moment = serkit.Moment("a.wav", "sad", {"happy": 0.2, "sad": 0.8}, start=1.0, end=4.0)
+        >>> moment.label, moment.start
+        ('sad', 1.0)
     """
 
     start: float = 0.0
