@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving import local
+from serkit.serving import ray_prediction
 from serkit.serving.local import ExportedModel
 from serkit.serving.ray_prediction import predict_on_ray
 from serkit.tasks.ray import RaySettings
@@ -13,7 +13,7 @@ pytest.importorskip("ray.data")
 def test_many_files_get_the_same_answers_in_the_same_order(
     contract_model, recordings_in_memory, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(local, "_RAY_BATCH_SIZE", 8)
+    monkeypatch.setattr(ray_prediction, "_RAY_BATCH_SIZE", 8)
     for number, content in enumerate(recordings_in_memory):
         (tmp_path / f"{number}.wav").write_bytes(content)
     (tmp_path / "bad.wav").write_bytes(b"no audio")

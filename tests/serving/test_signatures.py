@@ -33,11 +33,20 @@ def test_an_exported_model_has_what_is_promised(loaded):
     assert _shape(features["spectrogram"]) == (None, 224, 224, 1)
 
 
-def test_a_model_with_all_of_them(run_contract_model):
-    """The table of signatures is what a model has that follows it."""
+def test_two_models_have_all_of_them(run_contract_model, adaptive_version):
+    """The table of signatures is what models have that follow it."""
     table = re.findall(r"^``(\w+)`` +``", signatures.__doc__, re.MULTILINE)
-    assert sorted(table) == sorted(run_contract_model.signatures)
-    for name in table:
+    of_encoder = {signatures.ENROLL, signatures.ENROLLED}
+    adaptive = tf.saved_model.load(str(adaptive_version)).signatures
+    assert sorted(table) == sorted({*run_contract_model.signatures, *of_encoder})
+    of_both = {signatures.WAV, signatures.WAVEFORM, signatures.FEATURES, signatures.CLASSES}
+    assert set(adaptive) == of_both | of_encoder
+    enroll, enrolled = adaptive[signatures.ENROLL], adaptive[signatures.ENROLLED]
+    assert set(enroll.structured_input_signature[1]) == {"wav_bytes", "class_number"}
+    assert set(enroll.structured_outputs) == {"speaker", "status"}
+    assert set(enrolled.structured_input_signature[1]) == {"wav_bytes", "speaker"}
+    assert set(enrolled.structured_outputs) == set(signatures.OUTPUTS)
+    for name in run_contract_model.signatures:
         signature = run_contract_model.signatures[name]
         inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
         if name == signatures.CLASSES:
