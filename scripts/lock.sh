@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Writes lock files anew from the ranges in setup.cfg, with the hash of each file of each package.
 #
-#   scripts/lock.sh             requirements.lock, requirements-test.lock and, for tests beside
-#                               PyTorch, requirements-torch.lock: TensorFlow, tf-keras and torch
-#                               stay on the tried versions until somebody tries others
+#   scripts/lock.sh             requirements.lock, requirements-test.lock, requirements-docs.lock
+#                               and, for tests beside PyTorch, requirements-torch.lock: TensorFlow,
+#                               tf-keras and torch stay on the tried versions until somebody tries
+#                               others
 #   scripts/lock.sh --latest    requirements-latest.lock: the newest of everything, without
 #                               tensorflow-io, whose library does not load there
 #   scripts/lock.sh --release   requirements-release.lock: the tools of release.sh
@@ -60,10 +61,15 @@ case "$*" in
 esac
 $pip install --quiet ".[dev,ray,serve,onnx,litert]"
 freeze | grep -vxFf "$scratch/run" > "$scratch/test"
+$pip install --quiet ".[docs]"
+freeze | grep -vxFf "$scratch/run" | grep -vxFf "$scratch/test" > "$scratch/docs"
 $pip install --quiet torch==2.13.0
 # Without "+cpu", which only some indexes know.
-freeze | grep -vxFf "$scratch/run" | grep -vxFf "$scratch/test" | sed 's/+.*//' > "$scratch/torch"
+freeze | grep -vxFf "$scratch/run" | grep -vxFf "$scratch/test" | grep -vxFf "$scratch/docs" |
+    sed 's/+.*//' > "$scratch/torch"
 write_lock requirements.lock "$scratch/run" "# What serkit runs on: $tried $made"
 write_lock requirements-test.lock "$scratch/test" "# What the tests add to requirements.lock. $made"
+write_lock requirements-docs.lock "$scratch/docs" \
+    "# What the documentation site adds to requirements.lock. $made"
 write_lock requirements-torch.lock "$scratch/torch" \
     "# What the tests that compare with PyTorch add. $made"

@@ -9,6 +9,7 @@
 #                                      the CPU, by an index or --find-links)
 #   scripts/test.sh --weights [...]    with the weights of whisper-tiny.en (70 MB); without them the
 #                                      tests that need them are skipped
+#   scripts/test.sh --docs [...]       with MkDocs; without it the documentation site is not tested
 #   scripts/test.sh --latest [...]     on the newest TensorFlow, in .venv-latest: the fast tests,
 #                                      or what the arguments say; no ruff
 set -euo pipefail
@@ -37,7 +38,7 @@ if [ "${1:-}" = --latest ]; then
     exec .venv-latest/bin/python -m pytest --durations=10 "$@"
 fi
 locks=(requirements.lock requirements-test.lock)
-while [ "${1:-}" = --torch ] || [ "${1:-}" = --weights ]; do
+while [[ "${1:-}" =~ ^--(torch|weights|docs)$ ]]; do
     locks+=("requirements-${1#--}.lock")
     shift
 done
