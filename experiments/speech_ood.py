@@ -1,13 +1,14 @@
 """Claim: the distance of an encoder's features tells other sounds from emotional speech.
 
-    python experiments/speech_ood.py ../shared/data/ravdess --ood-corpora SYNTHETIC --seeds 0
+    python experiments/speech_ood.py ../shared/data/ravdess --seeds 0 \\
+        --ood-corpora SYNTHETIC/SAVEE SYNTHETIC/TESS
     python experiments/speech_ood.py ROOT... --weights FILE        # without other corpora
 
 For each fold of speakers the test clips and sounds of other kinds are scored by the mean square of
 the standardised features (:class:`serkit.uncertainty.ood.TrainingDistance`), which models of
 `serkit train` abstain by, and by the entropy of the linear classifier. The table has the AUROC of
 each score and the fraction of each kind above the distance's threshold. SYNTHETIC is the built-in
-corpus, as scripts/demo.sh writes it.
+corpus: serkit.write_synthetic_corpus("SYNTHETIC").
 
 Source: Lee et al. (2018), arXiv:1807.03888. docs/uncertainty.md has the result.
 """
