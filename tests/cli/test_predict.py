@@ -1,4 +1,3 @@
-import argparse
 import csv
 import io
 import json
@@ -12,6 +11,7 @@ import soundfile
 
 from serkit.cli import predict
 from serkit.cli.main import main
+from serkit.cli.parser import build_parser
 from serkit.datasets.audit import audit
 from serkit.serving.local import ExportedModel
 from serkit.serving.prediction import Prediction
@@ -79,11 +79,11 @@ def test_predict_as_text(rest_server, files, wav_bytes, tmp_path, capsys):
 
 
 def test_an_abstention_is_shown_in_the_text(capsys):
-    from serkit.cli.predict import _format_prediction
+    from serkit.cli.predict_output import format_prediction
     from serkit.serving.prediction import Prediction
 
     found = Prediction("a.wav", "sad", {"angry": 0.25, "sad": 0.75}, "", 0.5623, 0.0, True, "odd")
-    assert _format_prediction(found).splitlines() == [
+    assert format_prediction(found).splitlines() == [
         "a.wav: sad (abstains)",
         "   sad 0.750  angry 0.250",
         "   entropy 0.562 nats",
@@ -275,7 +275,8 @@ def test_control_characters_of_names_and_servers_do_not_reach_a_terminal(
     ]
     monkeypatch.setattr(predict, "_predictions", lambda *_: found)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
-    options = argparse.Namespace(files=["a.wav"], top=None, json=form == "json", csv=form == "csv")
+    form_options = [] if form == "text" else [f"--{form}"]
+    options = build_parser().parse_args(["predict", "model", "a.wav", *form_options])
     assert predict.run(options) == 1
     printed, problems = capsys.readouterr()
     controls = {"\x1b", "\x9b", "\u202e"}
