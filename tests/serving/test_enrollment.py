@@ -119,8 +119,9 @@ def test_predict_adapts_to_the_speaker(option, adaptive_version, files, capsys):
     call = ["predict", str(adaptive_version), str(files[3]), "--json", option, *map(str, files[:3])]
     assert main(call) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
-    assert found["probabilities"] != model.predict(files[3]).probabilities
+    # The command does not optimise the graph, so the last bits may differ.
+    assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+    assert found["probabilities"] != pytest.approx(model.predict(files[3]).probabilities, abs=1e-3)
 
 
 @pytest.mark.parametrize("model", ["http://127.0.0.1:1/v1/models/m", "saved --engine ray"])
