@@ -25,10 +25,12 @@ if [ "${1:-}" = --latest ]; then
     # default suite has them all.
     demo=tests/studies/demo/test_demo.py
     [ $# -gt 0 ] || set -- -m "not slow" --ignore=tests/test_architecture.py \
+        --ignore=tests/test_docs.py --ignore=tests/test_docs_site.py \
         --ignore=tests/test_packaging.py --ignore=tests/test_scripts.py \
         --ignore=tests/test_serving_recipes.py --ignore=tests/augmentation --ignore=tests/cli \
         --ignore=tests/datasets --ignore=tests/metrics/test_paired.py --ignore=tests/reporting \
-        --ignore=tests/serving/server --ignore=tests/studies/comparison \
+        --ignore=tests/serving/server --ignore=tests/serving/test_timeline.py \
+        --ignore=tests/studies/comparison \
         --ignore=tests/studies/test_evaluation.py --ignore=tests/studies/test_train.py \
         --ignore=tests/studies/trials --ignore=tests/studies/tuning --ignore=tests/tasks \
         --deselect=$demo::test_all_results_of_the_random_split_are_marked_as_leaky \
