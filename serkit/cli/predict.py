@@ -74,13 +74,14 @@ def add_to(commands) -> None:
         nargs="+",
         metavar="FILE|FOLDER",
         help="adapt to the speaker by these recordings of the same speaker, five or more "
-        "of various emotions if possible; default: none",
+        "of various emotions if possible; give it after the files; default: none",
     )
     voice.add_argument(
         "--enroll-neutral",
         nargs="+",
         metavar="FILE|FOLDER",
-        help="adapt to the speaker by these recordings, all of them neutral; default: none",
+        help="adapt to the speaker by these recordings, all of them neutral; give it after the "
+        "files; default: none",
     )
     add(
         "--trust",
@@ -153,6 +154,8 @@ def _check_figure(options: argparse.Namespace, files: Sequence[str]) -> None:
             f"{counted(len(files), 'recording')}, "
             f"{'with' if options.timeline else 'without'} --timeline."
         )
+    if options.figure and options.figure.suffix.lower() != ".png":
+        raise InputError(f"--figure must end in .png. Received: {options.figure}.")
     if options.timeline and (options.samples is not None or options.engine == "ray"):
         raise InputError("--timeline goes with neither --samples nor --engine ray")
 
@@ -230,8 +233,8 @@ def _predict_here(options: argparse.Namespace, files: Sequence[str]) -> Iterator
         speaker = None
         if recordings := options.enroll or options.enroll_neutral:
             enrolled, problems = _find_files(recordings)
-            for line in problems:
-                print_problem(line)
+            if problems:
+                raise InputError(f"for enrollment, {problems[0]}")
             speaker = loaded.enroll(enrolled, "neutral" if options.enroll_neutral else None)
         if options.timeline:
             yield from _timelines(loaded, files, speaker)

@@ -7,7 +7,12 @@ import tensorflow as tf
 
 from serkit.audio.loading import LoadedRecording
 from serkit.export import signatures
-from serkit.export.exportable_model import Enrollment, ExportableModel, PredictionSettings
+from serkit.export.exportable_model import (
+    FAR_NOTE,
+    Enrollment,
+    ExportableModel,
+    PredictionSettings,
+)
 from serkit.models.speech_features import SpeechFeatures
 
 
@@ -87,6 +92,9 @@ def enrollment_functions(
     def enroll(wav_bytes, class_number):
         loaded = speech_features(wav_bytes, spec)
         status = loaded[signatures.STATUS]
+        if model.distance:
+            is_far = (status == "") & model.distance.is_far(loaded[signatures.FEATURES])
+            status = tf.where(is_far, FAR_NOTE, status)
         speaker = classifier.enroll(loaded[signatures.FEATURES], class_number, status == "")
         rows = tf.tile(speaker[tf.newaxis], [tf.size(status), 1])
         return {signatures.SPEAKER: rows, signatures.STATUS: status}

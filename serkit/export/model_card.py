@@ -108,8 +108,8 @@ def _inputs_and_outputs(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> 
     )
     if answers.get("ood_threshold") is not None:
         abstention += (
-            " It also abstains on recordings whose features are farther from those of the training "
-            "clips than a clip of any training speaker is from those of the others."
+            " It also abstains on recordings that are unlike all training clips, such as noise or "
+            "music, and says so in the note."
         )
     if "encoder" in spec:
         inputs = (
@@ -205,9 +205,10 @@ def _calibration(calibration: Mapping[str, Mapping[str, float]]) -> str:
 
 def _enrollment(scores: Mapping[str, Any]) -> str:
     return (
-        f"After enrollment of {scores['clips']} clips of a speaker, of emotions that the model is "
-        f"not told, its UAR on the speaker's other clips is {_format_interval(scores['uar'])}; "
-        f"without enrollment {_format_interval(scores['unknown_speaker_uar'])}.\n"
+        "For enrolled speakers the model has a second classifier, which adapts. After enrollment "
+        f"of {scores['clips']} clips of a speaker, of emotions that it is not told, its UAR on the "
+        f"speaker's other clips is {_format_interval(scores['uar'])}; without enrollment that of "
+        f"this classifier is {_format_interval(scores['unknown_speaker_uar'])}.\n"
     )
 
 
@@ -234,8 +235,9 @@ def _limits(details: Mapping[str, Any]) -> Iterator[str]:
     if any("surprise" in label for label in details["classes"]):
         yield from (text for name, text in _SURPRISE_IN_CORPORA.items() if name in licences)
     yield (
-        "Sounds other than speech, and languages and microphones that are not in the training "
-        "data, get predictions too, sometimes with high confidence."
+        "Languages and microphones that are not in the training data get predictions too, "
+        "sometimes with high confidence"
+        + ("." if details["answers"].get("ood_threshold") else "; so do sounds other than speech.")
     )
 
 

@@ -114,7 +114,7 @@ def timeline_figure(moments: Sequence[Any], title: str) -> Figure:
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0, 1)
     axes.set_title(_shortened(title), fontsize=10, parse_math=False)
-    axes.set_xlabel("seconds (grey: the model abstains)", labelpad=8)
+    axes.set_xlabel("middle of the window, in seconds (grey: the model abstains)", labelpad=8)
     axes.set_ylabel("probability")
     axes.tick_params(axis="x", pad=8)
     tidy(axes)

@@ -186,7 +186,7 @@ class ExportedModel:
         yield from self._predict(examples, samples, speaker)
 
     def enroll(
-        self, recordings: Sequence[Path | str], label: str | None = None
+        self, recordings: Path | str | Sequence[Path | str], label: str | None = None
     ) -> npt.NDArray[np.float32]:
         """Estimate the voice of a speaker from some recordings, for better predictions of others.
 
@@ -195,7 +195,7 @@ class ExportedModel:
             label: the class of all of them, such as ``neutral``; None if it is not known.
 
         Returns:
-            float32 ``(speaker,)``, the argument ``speaker`` of :meth:`predict` of this model.
+            float32 ``(speaker,)``, the argument ``speaker`` of :meth:`predict`.
 
         Raises:
             InputError: if the model cannot adapt to speakers, there is no such class, there are no
@@ -204,7 +204,6 @@ class ExportedModel:
         Example:
             .. code-block:: python
 
-                model = serkit.load_model("saved_models/mine")
                 ann = model.enroll(["ann1.wav", "ann2.wav", "ann3.wav", "ann4.wav", "ann5.wav"])
                 print(model.predict("ann6.wav", speaker=ann).label)
 
@@ -216,8 +215,8 @@ class ExportedModel:
         if label is not None:
             check_choice("label", label, self.classes)
         number = -1 if label is None else self.classes.index(label)
-        examples = [read_example(file) for file in recordings]
-        if not examples:
+        files = [recordings] if isinstance(recordings, Path | str) else recordings
+        if not (examples := [read_example(file) for file in files]):
             raise InputError("`recordings` must be one or more files. Received: none.")
         tensors = self._model.signatures[signatures.ENROLL](
             **{
@@ -268,10 +267,11 @@ class ExportedModel:
     def _check_speaker(self, speaker: npt.NDArray[Any]) -> None:
         self._require_enrollment()
         inputs = self._model.signatures[signatures.ENROLLED].structured_input_signature[1]
-        if np.shape(speaker) != (shape := tuple(inputs[signatures.SPEAKER].shape[1:])):
+        shape = tuple(inputs[signatures.SPEAKER].shape[1:])
+        if np.shape(speaker) != shape or not np.isfinite(speaker).all():
             raise InputError(
-                f"`speaker` must be what `enroll` of this model returned, of shape {shape}. "
-                f"Received: an array of shape {np.shape(speaker)}."
+                f"`speaker` must be what `enroll` of this model returned, finite, of shape {shape}."
+                f" Received: {speaker!r}, of shape {np.shape(speaker)}."
             )
 
     def _predict_waveform(

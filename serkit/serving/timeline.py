@@ -76,8 +76,10 @@ def timeline(
     try:
         # Pipes and devices, whose data may have no end, are not read.
         if not Path(file).is_file():
-            raise OSError("no such file")
+            raise OSError("is not a file" if Path(file).exists() else "no such file or directory")
         with soundfile.SoundFile(file) as recording:
+            if not len(recording):
+                raise OSError("a recording without samples")
             rate = recording.samplerate
             spans = _spans(len(recording), rate, seconds, hop)
             contents = (_cut(recording, *span) for span in spans)
@@ -85,7 +87,10 @@ def timeline(
             for (start, end), prediction in zip(spans, predictions, strict=True):
                 fields = {**vars(prediction), "file": str(file)}
                 yield Moment(**fields, start=start / rate, end=end / rate)
-    except (OSError, soundfile.SoundFileError) as error:
+    except soundfile.SoundFileError:
+        problem = "not a WAV, FLAC, MP3 or Ogg Vorbis file"
+        yield Moment(str(file), "", {}, problem, abstain=True)
+    except OSError as error:
         yield Moment(str(file), "", {}, str(error), abstain=True)
 
 

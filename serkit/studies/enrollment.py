@@ -107,8 +107,8 @@ def enrollment_scores(predictions: pd.DataFrame, classes: Sequence[str]) -> dict
 def enrollment_sentence(scores: Mapping[str, Any]) -> str:
     """Say what :func:`enrollment_scores` has measured."""
     return (
-        f"After enrollment of {scores['clips']} clips of a speaker, without their labels: UAR "
-        f"{format_interval(scores['uar'])}, for unknown speakers "
-        f"{format_interval(scores['unknown_speaker_uar'])} on the same clips, difference "
-        f"{format_signed_interval(scores['difference'])}"
+        "A second classifier, which adapts to a speaker, has UAR "
+        f"{format_interval(scores['uar'])} after enrollment of {scores['clips']} clips without "
+        f"labels, and {format_interval(scores['unknown_speaker_uar'])} without enrollment, on the "
+        f"same clips: {format_signed_interval(scores['difference'])}"
     )

@@ -52,6 +52,8 @@ def test_what_is_unlike_the_training_clips_is_not_answered(
         found = model.predict(tmp_path / "tone.wav", **options)
         assert found.abstain
         assert found.note.endswith(FAR_NOTE)
+    with pytest.raises(InputError, match=f"cannot be used for enrollment: {FAR_NOTE}"):
+        model.enroll(tmp_path / "tone.wav")
     # What cannot be used is not called unlike anything.
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     bad = model.predict(tmp_path / "bad.wav")

@@ -49,6 +49,8 @@ def test_the_exported_model_adapts_as_the_classifier_does(
     np.testing.assert_allclose(list(prediction.probabilities.values()), probabilities, atol=1e-4)
     assert prediction.abstain == (prediction.entropy > 0.7)
     assert list(model.predict(files[3:], speaker=speaker)) == [prediction]
+    # One recording needs no list.
+    np.testing.assert_array_equal(model.enroll(files[0]), model.enroll([files[0]]))
 
 
 def test_an_unusable_recording_does_not_change_the_others(adaptive_version, files):
@@ -91,6 +93,8 @@ def test_what_cannot_be_used_is_named(adaptive_version, files, exported, tmp_pat
         model.enroll(files, "happy")
     with pytest.raises(InputError, match=r"`speaker`.*\(9,\).*\(3,\)"):
         model.predict(files[0], speaker=np.zeros(3))
+    with pytest.raises(InputError, match=r"`speaker`.*finite"):
+        model.predict(files[0], speaker=np.full(9, np.nan))
     with pytest.raises(InputError, match="speaker"):
         model.predict(np.zeros(16_000, np.float32), speaker=model.enroll(files))
     with pytest.raises(InputError, match="cannot adapt"):
@@ -122,6 +126,12 @@ def test_predict_adapts_to_the_speaker(option, adaptive_version, files, capsys):
     # The command does not optimise the graph, so the last bits may differ.
     assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
     assert found["probabilities"] != pytest.approx(model.predict(files[3]).probabilities, abs=1e-3)
+
+
+def test_a_folder_without_recordings_is_an_error(adaptive_version, files, tmp_path, capsys):
+    call = ["predict", str(adaptive_version), str(files[0]), "--enroll", str(tmp_path)]
+    assert main([*call, str(files[1])]) == 2
+    assert f"for enrollment, {tmp_path}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("model", ["http://127.0.0.1:1/v1/models/m", "saved --engine ray"])
