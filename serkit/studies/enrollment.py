@@ -48,7 +48,7 @@ def fit_adaptive(partitions: Partitions) -> SpeakerAdaptiveLDA:
     )
 
 
-def test_enrollment(fold: FoldRun) -> None:
+def measure_enrollment(fold: FoldRun) -> None:
     """Enroll a few clips of each test speaker, predict the others, and write the predictions.
 
     The clips are drawn at random; their classes are not used. The classifier is fitted on training
@@ -77,15 +77,11 @@ def test_enrollment(fold: FoldRun) -> None:
     fold.write_table(pd.concat(tables), ENROLLMENT)
 
 
-# pytest would take the function for a test.
-test_enrollment.__test__ = False
-
-
 def enrollment_scores(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
     """Return the UAR with and without enrollment, and their difference, as JSON values.
 
     Args:
-        predictions: tables of :func:`test_enrollment` of all folds.
+        predictions: tables of :func:`measure_enrollment` of all folds.
         classes: class names.
     """
     arms = [

@@ -38,7 +38,7 @@ from serkit.studies.enrollment import (
     enrollment_sentence,
     fit_adaptive,
     has_enough_clips,
-    test_enrollment,
+    measure_enrollment,
 )
 from serkit.studies.partitions import Inputs
 from serkit.studies.run_folder import RunFolder
@@ -175,7 +175,7 @@ def train(
                 progress.say(f"   fold {fold.number} of {settings.folds}")
                 fold.test(recipe.fit(fold))
             for fold in folds.remaining(ENROLLMENT) if can_enroll else ():
-                test_enrollment(fold)
+                measure_enrollment(fold)
         predictions = folds.predictions()
         tested = TestedPredictions(predictions, folds.classes, settings.coverage)
         prediction = tested.prediction_settings(settings.seed)

@@ -10,7 +10,7 @@ from serkit.studies.enrollment import (
     ENROLLMENT,
     enrollment_scores,
     has_enough_clips,
-    test_enrollment,
+    measure_enrollment,
 )
 from serkit.studies.partitions import Partitions
 
@@ -42,7 +42,7 @@ def _tables(partitions, folder) -> pd.DataFrame:
     for number, each in enumerate(partitions, 1):
         fold = FoldRun(0, number, each, (), folder / str(number), folder)
         fold.folder.mkdir(parents=True)
-        test_enrollment(fold)
+        measure_enrollment(fold)
         tables.append(pd.read_csv(fold.folder / ENROLLMENT))
     return pd.concat(tables)
 
