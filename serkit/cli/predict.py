@@ -68,6 +68,19 @@ def add_to(commands) -> None:
         help="draw so many Monte Carlo samples of a model with random layers; default: the number "
         "that was exported with it",
     )
+    _add_enrollment(parser)
+    add(
+        "--trust",
+        action="store_true",
+        help="load a model even if it reads or writes files, or runs Python code: a model is a "
+        "program",
+    )
+    _add_served(parser)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_enrollment(parser: argparse.ArgumentParser) -> None:
     voice = parser.add_mutually_exclusive_group()
     voice.add_argument(
         "--enroll",
@@ -83,15 +96,6 @@ def add_to(commands) -> None:
         help="adapt to the speaker by these recordings, all of them neutral; give it after the "
         "files; default: none",
     )
-    add(
-        "--trust",
-        action="store_true",
-        help="load a model even if it reads or writes files, or runs Python code: a model is a "
-        "program",
-    )
-    _add_served(parser)
-    add_engine(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_served(parser: argparse.ArgumentParser) -> None:

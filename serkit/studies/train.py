@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import pandas as pd
 import tensorflow as tf
 
 from serkit.datasets.corpus import LABEL_SETS, Corpus
@@ -202,17 +203,12 @@ def train(
             if isinstance(recipe.spec, FeatureTable):
                 version = _save(network, out / "model.keras")
             else:
-                enrollment = None
-                if enrolled is not None:
-                    tested = TestedPredictions(enrolled, folds.classes, settings.coverage)
-                    after = tested.prediction_settings(settings.seed)
-                    enrollment = Enrollment(fit_adaptive(everyone.partitions), after)
                 exportable = ExportableModel(
                     [network],
                     recipe.spec,
                     folds.classes,
                     prediction,
-                    enrollment,
+                    _enrollment(settings, enrolled, everyone),
                     _distance(recipe.spec, everyone),
                 )
                 version = export_model(exportable, model, _card(settings, corpus, folds, scores))
@@ -234,6 +230,16 @@ def _say_warnings(corpus: Corpus, progress: Progress) -> None:
         progress.say(f"! {warning}")
     if synthetic_clips(corpus):
         progress.say(f"! {SYNTHETIC_WARNING}")
+
+
+def _enrollment(
+    settings: TrainSettings, enrolled: pd.DataFrame | None, everyone: FoldRun
+) -> Enrollment | None:
+    """Return the classifier that adapts to speakers; None without predictions of enrolled ones."""
+    if enrolled is None:
+        return None
+    tested = TestedPredictions(enrolled, everyone.partitions.classes, settings.coverage)
+    return Enrollment(fit_adaptive(everyone.partitions), tested.prediction_settings(settings.seed))
 
 
 def _distance(spec: Inputs, everyone: FoldRun) -> TrainingDistance | None:

@@ -64,18 +64,27 @@ class TrainingDistance:
             >>> [bool(score > distance.threshold) for score in scores]
             [False, True]
         """
+        # Sums over speakers, so that leaving each out takes no pass over all the others.
         names, speakers = np.unique(np.asarray(clip_speakers), return_inverse=True)
         if len(names) < 2:
             raise InputError(
                 f"`clip_speakers` must have two or more speakers. Received: {len(names)}."
             )
         values = np.asarray(features, np.float64)
-        largest = 0.0
+        mean, variance = values.mean(axis=0), values.var(axis=0)
+        centred, largest = values - mean, 0.0
         for number in range(len(names)):
-            is_own = speakers == number
-            others = cls(*_mean_and_deviation(values[~is_own]), 0.0)
-            largest = max(largest, float(others.ood_score(values[is_own]).max()))
-        return cls(*_mean_and_deviation(values), largest)
+            own = centred[speakers == number]
+            count = len(values) - len(own)
+            # All centred values together have the sum 0.
+            mean_of_others = -own.sum(axis=0) / count
+            squares = len(values) * variance - np.square(own).sum(axis=0)
+            variance_of_others = squares / count - np.square(mean_of_others)
+            # What is left by rounding is no variance.
+            variance_of_others[variance_of_others <= 1e-12 * variance] = 0.0
+            others = cls(mean_of_others, _deviation(variance_of_others), 0.0)
+            largest = max(largest, float(others.ood_score(own).max()))
+        return cls(mean, _deviation(variance), largest)
 
     def ood_score(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the OOD scores ``(clips,)`` of features ``(clips, features)``."""
@@ -95,10 +104,9 @@ class TrainingDistance:
         return scores > self.threshold
 
 
-def _mean_and_deviation(features: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    deviation = features.std(axis=0)
-    # A feature that is the same in all clips has a deviation of 0.
-    return features.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+def _deviation(variance: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return standard deviations; 1 for a feature that is the same in all clips."""
+    return np.sqrt(np.where(variance > 0, variance, 1.0))
 
 
 class FeatureDensity:
