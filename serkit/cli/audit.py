@@ -26,7 +26,7 @@ _MAX_FINDINGS_SHOWN = 20
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "audit",
-        help="check recordings: manifest.csv, rejected.csv, shortcuts",
+        help="check recordings: manifest.csv, rejected.csv, shortcuts, a report page",
         description="Reads every recording once and changes nothing. RAVDESS, TESS, SAVEE and "
         "CREMA-D are recognised by their file names, at any depth; other recordings are read by a "
         "folder per label, a CSV (path,label,speaker[,gender,sentence,intensity,repetition]) or "
@@ -53,7 +53,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the tables and figures, and print a summary."""
+    """Write the tables and the report page, and print a summary."""
     from serkit.datasets.audit import (
         NothingUsable,
         open_recordings,
@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
     )
     from serkit.datasets.findings import ANOMALY_KINDS
     from serkit.datasets.roots import require_roots_exist
+    from serkit.reporting.audit_page import write_audit_page
 
     progress = progress_of(options)
     naming = naming_of(options)
@@ -85,12 +86,13 @@ def run(options: argparse.Namespace) -> int:
         prosody = measure_corpus(audit.corpus, progress.progress_bar("measuring prosody"))
         audit = replace(audit, prosody=prosody)
     audit.write(options.out)
-    _write_figures(audit, options.out)
+    page = write_audit_page(options.out, audit, command=options.line)
     _print_summary(audit, progress)
     for message in _unused_names(naming, audit.corpus):
         progress.say(f"! {message}")
     tables = ["manifest.csv", "rejected.csv", "noticed.csv", *["prosody.csv"] * options.prosody]
     progress.say(f"\nwritten to {options.out}: {', '.join(tables)}, audit.json, figures/")
+    progress.say(f"report: {page}")
     progress.say(f"train on them: serkit train {options.out / 'manifest.csv'}")
     if options.json:
         print_json(audit.summary)
@@ -115,22 +117,6 @@ def _unused_names(naming: "Naming", corpus: "Corpus") -> list[str]:
     for speaker in {*naming.genders} - speakers:
         messages.append(f"--genders {speaker}=…: no such speaker")
     return sorted(messages)
-
-
-def _write_figures(audit: "Audit", folder: Path) -> None:
-    from serkit.reporting.corpus_figures import clips_by_class, durations, prosody_by_class
-    from serkit.reporting.page import write_png
-
-    clips = audit.corpus.to_frame()
-    figures = {"clips": clips_by_class(clips), "durations": durations(clips)}
-    if audit.prosody is None:
-        # An earlier audit may have written this figure.
-        (folder / "figures" / "prosody.png").unlink(missing_ok=True)
-    else:
-        emotions = audit.corpus.classes("emotion")
-        figures["prosody"] = prosody_by_class(audit.prosody, emotions)
-    for name, figure in figures.items():
-        write_png(folder / "figures" / f"{name}.png", figure)
 
 
 def _print_summary(audit: "Audit", progress: "Progress") -> None:

@@ -260,7 +260,14 @@ def run(options: argparse.Namespace) -> int:
         if options.dry_run:
             print_estimate(settings_of(options), options.out, options.cache, progress)
             return 0
-        results = compare(settings_of(options), options.out, options.cache, progress, engine)
+        results = compare(
+            settings_of(options),
+            options.out,
+            options.cache,
+            progress,
+            engine,
+            command=options.line,
+        )
     record_command(options, options.out)
     if options.json:
         print_json(results)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,34 @@ def given_options(
         if action.dest not in _OF_THE_CALL and value != defaults[action.dest]:
             values[_name(action)] = _as_json(value)
     return values
+
+
+def command_line(
+    program: str,
+    options: argparse.Namespace,
+    actions: Sequence[argparse.Action],
+    defaults: Mapping[str, Any],
+) -> str:
+    """Return the command with all options that differ from their defaults, for a shell.
+
+    Args:
+        program: words before the arguments, such as ``serkit compare``.
+        options: as for :func:`given_options`, as are the others. Paths are as the user gave them.
+        actions: options and arguments of the command's parser.
+        defaults: default by destination.
+    """
+    words, arguments = program.split(), []
+    for action in actions:
+        value = getattr(options, action.dest, None)
+        if action.dest in _OF_THE_CALL or value == defaults[action.dest]:
+            continue
+        values = [] if action.nargs == 0 else list(value) if isinstance(value, list) else [value]
+        if action.option_strings:
+            arguments += [f"--{_name(action)}" if value is not False else action.option_strings[-1]]
+            arguments += map(str, values)
+        else:
+            words += map(str, values)
+    return shlex.join([*words, *arguments])
 
 
 def record_command(options: argparse.Namespace, out: Path) -> None:

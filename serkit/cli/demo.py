@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         print_estimate(settings, out, options.cache, progress)
         return 0
     model_folder = options.export or Path("saved_models", out.resolve().name)
-    metrics = run_demo(settings, out, model_folder, options.cache, progress)
+    metrics = run_demo(settings, out, model_folder, options.cache, progress, command=options.line)
     record_command(options, out)
     if options.json:
         print_json(metrics)

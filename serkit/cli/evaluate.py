@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         options.trust,
     )
     progress = progress_of(options)
-    results = evaluate(options.model, settings, options.out, progress)
+    results = evaluate(options.model, settings, options.out, progress, command=options.line)
     progress.say(f"\n{summary(results)}")
     if options.out is not None:
         progress.say(f"report: {options.out / 'report.html'}")

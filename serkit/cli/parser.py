@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import serkit
-from serkit.cli.config import apply_config, given_options
+from serkit.cli.config import apply_config, command_line, given_options
 from serkit.errors import SerkitError
 
 _INVALID_CHOICE = re.compile(r"invalid choice: '?(?P<word>[^']*?)'? \(choose from (?P<valid>.*)\)")
@@ -64,8 +64,8 @@ class Parser(argparse.ArgumentParser):
         """Parse as argparse does, but exit with status 2 if there are unknown arguments.
 
         The returned namespace has the attributes ``spelled``, the command's option strings by the
-        names of their destinations, and ``given``, see
-        :func:`serkit.cli.config.given_options`.
+        names of their destinations, and ``given`` and ``line``, see
+        :func:`serkit.cli.config.given_options` and :func:`serkit.cli.config.command_line`.
         """
         self._arguments = list(sys.argv[1:] if args is None else args)
         defaults = {action.dest: action.default for action in self._actions}
@@ -85,6 +85,7 @@ class Parser(argparse.ArgumentParser):
                 if action.option_strings
             }
             options.given = given_options(options, self._actions, defaults)
+            options.line = command_line(self.prog, options, self._actions, defaults)
         return options, unknown
 
     def _config(self) -> Path | None:

@@ -27,12 +27,12 @@ from serkit.export.exportable_model import (
 )
 from serkit.export.model_card import model_card
 from serkit.export.portable import PortableModel
-from serkit.export.versions import DETAILS_FILE, version_for
+from serkit.export.versions import DETAILS_FILE, MODEL_CARD, version_for
 from serkit.export.warm_up import WARM_UP_FILE, write_warm_up
 from serkit.files import replacing, write_json, write_text
 from serkit.models.speech_features import SpeechFeatures
 
-_CARD, _LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
+_LABELS = "assets.extra/labels.txt"
 _NOT_FINITE = "values that are not finite"
 _EMPTY = "a waveform without samples"
 
@@ -89,7 +89,7 @@ def export_model(
         tf.saved_model.save(_Variables(model, shared), str(partial), functions)
         write_json(partial / DETAILS_FILE, all_details)
         write_text(partial / _LABELS, "".join(f"{label}\n" for label in model.classes))
-        write_text(partial / _CARD, model_card(all_details))
+        write_text(partial / MODEL_CARD, model_card(all_details))
         write_warm_up(partial / WARM_UP_FILE, version.parent.name, model)
     return version
 

@@ -8,6 +8,8 @@ from serkit.files import read_json_object
 
 DETAILS_FILE = "assets.extra/serkit.json"
 """File in an exported SavedModel with its labels, its spec and other known details."""
+MODEL_CARD = "assets.extra/model-card.md"
+"""Model card in an exported SavedModel."""
 EXPORTED_FILE = "exported.json"
 """File in a run folder of ``serkit train`` that names the exported version."""
 

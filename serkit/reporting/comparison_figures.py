@@ -92,13 +92,18 @@ def recalls(recalls_by_arm: Mapping[str, Mapping[str, float]], rare: Sequence[st
             for recall_by_class in recalls_by_arm.values()
         ]
     )
-    figure, axes = one_panel(1.6 + 0.75 * len(classes), 0.9 + 0.3 * len(recalls_by_arm))
+    # The parts of a name such as female_sad are below each other.
+    tick_labels = [
+        label.replace("_", "\n") + ("\n(rare)" if label in rare else "") for label in classes
+    ]
+    longest = max(len(line) for text in tick_labels for line in text.splitlines())
+    cell = max(0.5, 0.1 + 0.075 * longest)
+    figure, axes = one_panel(1.6 + cell * len(classes), 1.1 + 0.3 * len(recalls_by_arm))
     texts = [
         ["" if np.isnan(recall) else f"{100 * recall:.0f}" for recall in row] for row in fractions
     ]
     heat_map(axes, fractions, np.array(texts), fontsize=8)
     axes.set_aspect("auto")
-    tick_labels = [f"{label}\n(rare)" if label in rare else label for label in classes]
     # A class name may have a dollar sign, where matplotlib would start a formula.
     tick_labels = [text.replace("$", r"\$") for text in tick_labels]
     axes.set_xticks(range(len(classes)), tick_labels, fontsize=8)

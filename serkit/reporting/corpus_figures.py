@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from serkit.reporting.figures import CORPORA, colour, label_bars, one_panel, tidy
 
 _DURATION_QUANTILE = 0.995
+# -120 dB; manifests have six decimals.
+_LOWEST_RMS = 1e-6
 _AXIS_LABELS = {
     "f0_hz": "fundamental frequency, Hz",
     "level_db": "level, dB of full scale",
@@ -57,26 +59,45 @@ def durations(clips: pd.DataFrame) -> Figure:
     Args:
         clips: one row per clip, with the columns corpus and duration (seconds).
     """
-    clips = _with_escaped_dollars(clips)
-    corpora = sorted(clips["corpus"].unique())
     end = clips["duration"].quantile(_DURATION_QUANTILE) * 1.02
-    bins = np.linspace(0, end, 61)
+    return _histograms(clips, clips["duration"], (0, end), "s", "seconds")
+
+
+def levels(clips: pd.DataFrame) -> Figure:
+    """Draw histograms of the clips' levels, a panel per corpus, all with the same scale.
+
+    Args:
+        clips: one row per clip, with the columns corpus and rms (root mean square above 0, 1 is
+            full scale).
+    """
+    level = 20 * np.log10(clips["rms"].clip(lower=_LOWEST_RMS))
+    low, high = level.min() - 1, max(level.max() + 1, 0)
+    return _histograms(clips, level, (low, high), "dB", "decibels of full scale")
+
+
+def _histograms(
+    clips: pd.DataFrame, values: pd.Series, ends: tuple[float, float], unit: str, label: str
+) -> Figure:
+    """Draw a histogram for each corpus; values above the upper end are in the last bar."""
+    clips = _with_escaped_dollars(clips.assign(value=values))
+    corpora = sorted(clips["corpus"].unique())
+    bins = np.linspace(*ends, 61)
     figure = Figure(figsize=(7.5, 0.9 + 1.25 * len(corpora)), layout="constrained")
     panels = figure.subplots(len(corpora), 1, squeeze=False, sharex=True)[:, 0]
     for index, (axes, corpus) in enumerate(zip(panels, corpora, strict=True)):
-        seconds = clips.loc[clips["corpus"] == corpus, "duration"].to_numpy()
-        axes.hist(seconds.clip(max=end), bins=bins, color=CORPORA[index % len(CORPORA)])
-        axes.axvline(np.median(seconds), color="#222222", linewidth=0.8, linestyle="--")
+        own = clips.loc[clips["corpus"] == corpus, "value"].to_numpy()
+        axes.hist(own.clip(max=ends[1]), bins=bins, color=CORPORA[index % len(CORPORA)])
+        axes.axvline(np.median(own), color="#222222", linewidth=0.8, linestyle="--")
         axes.set_title(
-            f"{corpus}: {len(seconds)} clips, {seconds.min():.1f} to {seconds.max():.1f} s, "
-            f"median {np.median(seconds):.1f} s (dashed)",
+            f"{corpus}: {len(own)} clips, {own.min():.1f} to {own.max():.1f} {unit}, "
+            f"median {np.median(own):.1f} {unit} (dashed)",
             fontsize=9,
             loc="left",
         )
         axes.set_ylabel("clips", fontsize=8)
         tidy(axes)
-    panels[-1].set_xlabel("seconds")
-    panels[-1].set_xlim(0, end)
+    panels[-1].set_xlabel(label)
+    panels[-1].set_xlim(ends)
     return figure
 
 

@@ -87,7 +87,7 @@ def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
     """Draw generator and discriminator losses, a panel per class (2021 report, figure 16)."""
     columns = min(3, len(histories))
     rows = -(-len(histories) // columns)
-    figure = Figure(figsize=(3.6 * columns + 0.4, 2.6 * rows), layout="constrained")
+    figure = Figure(figsize=(3.0 * columns + 0.4, 2.6 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, (name, history) in zip(panels, histories.items(), strict=False):
         epochs = [row["epoch"] for row in history]
@@ -163,7 +163,7 @@ def real_beside_generated(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArra
         pairs: by class, ``(real, generated)``, each ``(n, frames, bins)`` in [-1, 1].
     """
     columns = max(max(len(real), len(generated)) for real, generated in pairs.values())
-    figure = Figure(figsize=(1.15 * 2 * columns + 0.6, 1.25 * len(pairs) + 0.5))
+    figure = Figure(figsize=(0.9 * 2 * columns + 0.6, len(pairs) + 0.5))
     grid = figure.add_gridspec(
         nrows=len(pairs),
         ncols=2 * columns + 1,

@@ -2,15 +2,30 @@
 
 import base64
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
 from serkit.files import replacing, write_text
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to a file beside the report page.
+
+    Attributes:
+        text: what is shown.
+        target: relative URL, see :func:`link_to`.
+    """
+
+    text: str
+    target: str
 
 
 @dataclass(frozen=True)
@@ -21,11 +36,13 @@ class Table:
         columns: header cells; the first column names the row.
         rows: formatted cells, one for each column.
         words: whether the cells hold words instead of numbers; words are aligned left.
+        folded: heading of a table that the reader unfolds; empty: the table is open.
     """
 
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Link]]
     words: bool = False
+    folded: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,21 @@ class Sound:
 
 
 @dataclass(frozen=True)
+class HeardClip:
+    """A clip to hear, with its spectrogram.
+
+    Attributes:
+        sound: the sound, whose caption describes the clip.
+        picture: the spectrogram as a PNG.
+        probabilities: probability by class, in the order shown; empty if nothing was predicted.
+    """
+
+    sound: Sound
+    picture: bytes
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Section:
     """A section of the report page.
 
@@ -50,8 +82,9 @@ class Section:
         text: paragraphs.
         tables: tables, shown before the figures.
         figures: ``(figure, caption)``, by the name of the PNG and SVG files without suffix.
-        sounds: groups of sounds by heading, shown after the figures; the sounds of a group are side
-            by side.
+        sounds: groups of sounds by heading, shown after the figures, two in a row.
+        clips: clips to hear, shown last.
+        command: a command of the command line, shown after the text; empty: none.
     """
 
     title: str
@@ -59,6 +92,8 @@ class Section:
     tables: Sequence[Table] = ()
     figures: Mapping[str, tuple[Figure, str]] = field(default_factory=dict)
     sounds: Mapping[str, Sequence[Sound]] = field(default_factory=dict)
+    clips: Sequence[HeardClip] = ()
+    command: str = ""
 
 
 def write_report(
@@ -88,11 +123,45 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.globals["picture"] = lambda name: _data_uri("image/png", png_by_name[name])
-    environment.globals["playable"] = lambda mp3: _data_uri("audio/mpeg", mp3)
+    environment.globals["embedded"] = _data_uri
     page = environment.get_template("report.html").render(
         title=title, summary=summary, warnings=warnings, sections=sections
     )
     write_text(path, page)
+
+
+def link_to(target: Path, page: Path, text: str) -> Link:
+    """Return a link from a page to a file or folder; the link is relative.
+
+    Args:
+        target: the file or folder.
+        page: path of the page.
+        text: what is shown.
+
+    Example:
+        >>> link_to(Path("runs/a/50 %.csv"), Path("runs/a/report.html"), "table").target
+        '50%20%25.csv'
+    """
+    relative = os.path.relpath(target.resolve(), page.resolve().parent)
+    return Link(text, quote(Path(relative).as_posix()))
+
+
+def files_section(page: Path, files: Mapping[Path, str], command: str = "") -> Section:
+    """Return a section with links to files, and with the command that wrote them.
+
+    Args:
+        page: path of the page.
+        files: description of each file or folder; those that do not exist are left out.
+        command: the command; empty if there was none.
+    """
+    rows = []
+    for file, description in files.items():
+        if file.exists():
+            is_inside = file.is_relative_to(page.parent)
+            text = file.relative_to(page.parent) if is_inside else Path(*file.parts[-2:])
+            rows.append([link_to(file, page, text.as_posix()), description])
+    title = "Files, and the command that repeats this" if command else "Files"
+    return Section(title, [], [Table(["file", ""], rows, True)], command=command)
 
 
 def png(figure: Figure, dots_per_inch: int = 130) -> bytes:

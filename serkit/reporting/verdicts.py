@@ -109,7 +109,7 @@ def headline(arms: Mapping[str, Any], classifier: str, *, leaky: bool) -> str:
 
     Args:
         arms: results by arm, as in ``comparison.json``.
-        classifier: name of the classifier, such as ``compact``; the sentence starts with it.
+        classifier: what the sentence says of the classifier, such as ``classifier compact``.
         leaky: whether speakers are in both training and test.
     """
     differences = {name: arm["difference"] for name, arm in arms.items() if "difference" in arm}
@@ -133,14 +133,43 @@ def headline(arms: Mapping[str, Any], classifier: str, *, leaky: bool) -> str:
         if concluded not in ("better", "worse"):
             concluded = "no effect shown"
         arms_by_conclusion[concluded].append(f"{name} ({percentage_points(uar['value'])})")
-    phrases = [
-        f"{concluded}: {', '.join(names)}"
+    phrases = {
+        "better": "recognition is better with {}",
+        "worse": "recognition is worse with {}",
+        "no effect shown": "no effect is shown for {}",
+    }
+    sentence = "; ".join(
+        phrases[concluded].format(", ".join(names))
         for concluded, names in arms_by_conclusion.items()
         if names
-    ]
+    )
     has_one_seed = all(len(difference["seeds"]) == 1 for difference in differences.values())
     return (
-        f"{classifier} on {counted(speakers, 'unseen speaker')}, points of unweighted average "
-        f"recall more or less than with none: {'; '.join(phrases)}."
-        + (" All of one seed." if has_one_seed else "")
+        f"On {counted(speakers, 'unseen speaker')}, {sentence}. In brackets: percentage points of "
+        f"mean recall over the classes (UAR), compared with the baseline none; {classifier}"
+        f"{', training runs of one seed' if has_one_seed else ''}."
     )
+
+
+def takeaway(results: Mapping[str, Any]) -> str:
+    """Return the result of a comparison's first protocol and classifier, in a few sentences.
+
+    With the baseline alone in several classifiers, it is the verdict on their differences.
+
+    Args:
+        results: content of ``comparison.json``.
+    """
+    protocol, protocol_results = next(iter(results["protocols"].items()))
+    classifier, classifier_results = next(iter(protocol_results["classifiers"].items()))
+    between = protocol_results.get("between_classifiers", [])
+    if is_about_arms(results):
+        setting = f"classifier {classifier}, protocol {protocol}"
+        return headline(classifier_results["arms"], setting, leaky=protocol_results["leaky"])
+    return "; ".join(row["verdict"] for row in between) + "."
+
+
+def is_about_arms(results: Mapping[str, Any]) -> bool:
+    """Return whether a comparison is one of arms, and not one of classifiers alone."""
+    protocol_results = next(iter(results["protocols"].values()))
+    classifier_results = next(iter(protocol_results["classifiers"].values()))
+    return len(classifier_results["arms"]) > 1 or not protocol_results.get("between_classifiers")

@@ -41,6 +41,8 @@ def compare(
     cache: Path | None = None,
     progress: Progress | None = None,
     engine: Engine | None = None,
+    *,
+    command: str = "",
 ) -> dict[str, Any]:
     """Run a comparison of arms, or resume it, and write its results.
 
@@ -55,6 +57,7 @@ def compare(
             Default: in the run folder.
         progress: reports progress to the user.
         engine: scheduler that runs the tasks; default: one task after the other in this process.
+        command: the command that the report page names as the one to repeat; default: none.
 
     Returns:
         Content of ``comparison.json``, see :func:`serkit.studies.results.make_results`.
@@ -71,7 +74,12 @@ def compare(
             results = serkit.compare(settings, pathlib.Path("runs/first"))
     """
     with open_run_folder(out, settings) as run:
-        return compare_in(run, settings, cache, progress or Progress(), engine)[1]
+        progress = progress or Progress()
+        comparison, results = compare_in(run, settings, cache, progress, engine)
+        with progress.stage("report"):
+            write_comparison_report(out / "report.html", comparison, results, command=command)
+        progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
+        return results
 
 
 def compare_in(
@@ -81,7 +89,7 @@ def compare_in(
     progress: Progress,
     engine: Engine | None = None,
 ) -> tuple[Comparison, dict[str, Any]]:
-    """Run a comparison in an open run folder, see :func:`compare`.
+    """Run a comparison in an open run folder, see :func:`compare`, without the report page.
 
     Returns:
         The comparison, and the content of ``comparison.json``.
@@ -97,9 +105,6 @@ def compare_in(
         write_tables(results, out / "tables")
         for sentence in verdicts(results):
             progress.say(f"   {sentence}")
-    with progress.stage("report"):
-        write_comparison_report(out / "report.html", comparison, results)
-    progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
     return comparison, results
 
 

@@ -1,18 +1,15 @@
 """Write the report page of a comparison."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from serkit.augmentation.arms import NONE
-from serkit.datasets.corpus_info import SYNTHETIC_WARNING, licences_of
-from serkit.files import read_json_object
+from serkit.datasets.corpus_info import licences_of
+from serkit.export.versions import MODEL_CARD
 from serkit.reporting import comparison_figures, figures
-from serkit.reporting.page import Section, Table, write_report
-from serkit.reporting.verdicts import FEW_SPEAKERS, LEAKY, MIN_SPEAKERS_FOR_VERDICT, headline
-from serkit.studies.classifier_kinds import HEADS, NETWORKS
+from serkit.reporting.page import Section, Table, files_section, write_report
+from serkit.reporting.verdicts import is_about_arms, takeaway
+from serkit.studies.classifier_kinds import NETWORKS
 from serkit.studies.engine import Comparison
 from serkit.studies.exports import (
     arms_table,
@@ -21,11 +18,14 @@ from serkit.studies.exports import (
     format_per_cent,
     oversampling_table,
 )
-from serkit.studies.page_sections import gan_section, recording_sections
+from serkit.studies.page_method import method_section, warnings_of
+from serkit.studies.page_sections import gan_section, mistakes_section, recording_sections
 from serkit.studies.results import EFFECT_SIZES
 
 # Maximum numbers of arms in figures. More curves in one figure could not be distinguished.
 _MAX_LEARNING_CURVES, _MAX_CALIBRATION_CURVES, _MAX_CONFUSION_MATRICES = 7, 4, 3
+# A longer table of speakers is folded.
+_MAX_OPEN_ROWS = 12
 
 
 class ArmSections:
@@ -179,7 +179,8 @@ class ArmSections:
                 comparison_figures.speaker_differences(uar_differences, self.measure_name),
                 "Each speaker's own difference to none.",
             )
-        table = Table(["UAR, per cent", *self.arms], rows)
+        folded = "UAR of each speaker" if len(rows) > _MAX_OPEN_ROWS else ""
+        table = Table(["UAR, per cent", *self.arms], rows, folded=folded)
         return Section(self._title("speaker by speaker"), [], [table], section_figures)
 
     def _learning_curves(self) -> Section:
@@ -202,21 +203,22 @@ class ArmSections:
         return [NONE, *others[: count - 1]]
 
 
-_FEW_CLIPS = 8
-# Settings without effect where all classifiers are linear classifiers of features.
-_SETTINGS_OF_NETWORKS = {
-    *("spec", "masks", "fit", "tuned", "frozen_convs", "precision", "live"),
-    *("gans", "gan_recipe", "generated_share", "gated"),
-}
-
-
-def write_comparison_report(path: Path, comparison: Comparison, results: dict[str, Any]) -> None:
+def write_comparison_report(
+    path: Path,
+    comparison: Comparison,
+    results: dict[str, Any],
+    *,
+    command: str = "",
+    model: Path | None = None,
+) -> None:
     """Write the report page and its figures.
 
     Args:
-        path: path of the HTML file.
+        path: path of the HTML file, in the run folder.
         comparison: the finished comparison.
         results: from :func:`serkit.studies.results.make_results`.
+        command: the command that made the run; empty if there was none.
+        model: folder of the exported model; None if there is none.
     """
     sections = []
     for protocol, protocol_results in results["protocols"].items():
@@ -226,125 +228,38 @@ def write_comparison_report(path: Path, comparison: Comparison, results: dict[st
             sections.append(Section(f"{mark}{protocol}: which classifier is better", [], [table]))
         for classifier in protocol_results["classifiers"]:
             sections += ArmSections(comparison, results, protocol, classifier).sections()
-    sections += [*recording_sections(comparison, results), *gan_section(comparison)]
-    sections.append(_method(comparison, results))
-    # The headline is about the first protocol and classifier.
-    protocol, protocol_results = next(iter(results["protocols"].items()))
-    classifier, classifier_results = next(iter(protocol_results["classifiers"].items()))
-    is_leaky, arms = protocol_results["leaky"], classifier_results["arms"]
-    between = protocol_results.get("between_classifiers", [])
-    is_of_arms = len(arms) > 1 or not between
-    question = "Does the augmentation help?" if is_of_arms else "Which classifier is better?"
+    sections += [
+        *mistakes_section(comparison, results),
+        *gan_section(comparison),
+        *recording_sections(comparison, results),
+        method_section(comparison, results),
+        files_section(path, _files(path.parent, model), command),
+    ]
+    is_leaky = next(iter(results["protocols"].values()))["leaky"]
+    question = "Does the augmentation help?"
+    if not is_about_arms(results):
+        question = "Which classifier is better?"
     write_report(
         path,
         f"{'LEAKY SPLIT: ' if is_leaky else ''}{question} "
         f"({', '.join(licences_of(comparison.corpus))})",
-        headline(arms, f"{classifier}, {protocol},", leaky=is_leaky)
-        if is_of_arms
-        else "; ".join(row["verdict"] for row in between) + ".",
-        list(_warnings(results)),
+        takeaway(results),
+        list(warnings_of(results)),
         sections,
     )
 
 
-def _warnings(results: dict[str, Any]) -> Iterator[str]:
-    settings, protocols = results["settings"], results["protocols"].values()
-    if any(protocol["leaky"] for protocol in protocols):
-        yield LEAKY
-    if message := results.get("short"):
-        yield f"{message}."
-    if results.get("synthetic"):
-        yield SYNTHETIC_WARNING
-    for label, kept in settings["rarify"]:
-        amount = f"{kept:.0%}" if kept <= 1 else f"{kept:g}"
-        yield f"{label} was made rare on purpose: {amount} of its training clips are left."
-    if everywhere := settings["everywhere"]:
-        yield f"Every arm, none included, also gets: {', '.join(everywhere)}."
-    folds = [fold for protocol in protocols for fold in protocol["folds"]]
-    unfilled_folds = [fold["detail"] for fold in folds if not fold["added"]]
-    if 0 < len(unfilled_folds) < len(folds):
-        yield f"Nothing is filled in {', '.join(unfilled_folds)}: no class is rare enough there."
-    if message := results.get("left_out"):
-        yield f"{message}."
-    for title, reason in results.get("failed", {}).items():
-        yield f"{title} failed, and its arm is left out: {reason}"
-    classifiers = [item for protocol in protocols for item in protocol["classifiers"].items()]
-    named_arms = [(name, arm) for name, found in classifiers for arm in found["arms"].values()]
-    arms = [arm for _, arm in named_arms]
-    # A linear classifier is the same for every seed.
-    if any(len(arm["seeds"]) == 1 for name, arm in named_arms if name in NETWORKS):
-        yield (
-            "Arms of one seed: their intervals cover which speakers were tested, not how the "
-            "training happened to go."
-        )
-    if len(folds) == 1:
-        yield "This run cannot prove anything about augmentation: it is one split."
-    speakers = [arm["difference"]["speakers"] for arm in arms if "difference" in arm]
-    if any(0 < count < MIN_SPEAKERS_FOR_VERDICT for count in speakers):
-        yield FEW_SPEAKERS
-    if small_classes := _list_small_classes(folds[0]["training_clips"]):
-        yield (
-            f"Classes with fewer than {_FEW_CLIPS} training clips in the first fold: "
-            f"{small_classes}."
-        )
-    if arms:
-        # All arms have the same test clips. The confusion matrix sums over seeds.
-        seed_count = len(arms[0]["seeds"])
-        rows = zip(results["classes"], arms[0]["confusion"], strict=True)
-        test_clips = {label: sum(row) // seed_count for label, row in rows}
-        if small_classes := _list_small_classes(test_clips):
-            yield (
-                f"Classes with fewer than {_FEW_CLIPS} test clips, whose recall changes by 12 "
-                f"points or more with a single clip: {small_classes}."
-            )
-
-
-def _list_small_classes(counts: dict[str, int]) -> str:
-    """List the classes with fewer than ``_FEW_CLIPS`` clips, with their numbers of clips."""
-    small_classes = {label: count for label, count in counts.items() if count < _FEW_CLIPS}
-    return ", ".join(f"{label} ({count})" for label, count in small_classes.items())
-
-
-def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
-    versions = read_json_object(comparison.out / "versions.json")
-    classifiers = results["settings"]["classifiers"]
-    has_networks = any(name in NETWORKS for name in classifiers)
-    settings = {
-        name: value
-        for name, value in results["settings"].items()
-        if has_networks or name not in _SETTINGS_OF_NETWORKS
+def _files(folder: Path, model: Path | None) -> dict[Path, str]:
+    """Return what the report page links to, if it exists, with a description each."""
+    files = {
+        folder / "tables" / "arms.csv": "all numbers of all arms, as fractions",
+        folder / "tables": "the tables of this page as Markdown and LaTeX",
+        folder / "comparison.json": "all results",
+        folder / "metrics.json": "scores of both classifiers on all partitions",
+        folder / "manifest.csv": "the usable clips",
+        folder / "rejected.csv": "the rejected files, with reasons",
     }
-    flat_settings = pd.json_normalize(settings, sep=".").iloc[0]
-    licences = [[name, licence] for name, licence in licences_of(comparison.corpus).items()]
-    tables = [
-        Table(["arm", ""], [[arm.name, arm.description] for arm in comparison.arms], True),
-        Table(
-            ["setting", "value"],
-            [[name, str(value)] for name, value in flat_settings.items()],
-            True,
-        ),
-        Table(["version of", ""], [[name, value] for name, value in versions.items()], True),
-        Table(["recordings", "licence"], licences, True),
-    ]
-    text = []
-    if has_networks:
-        text.append(
-            "Every arm of a network has the same initial weights and as many optimiser steps."
-        )
-    if any(name in HEADS for name in classifiers):
-        text.append(
-            "A linear classifier of features is fitted in closed form, and is the same for every "
-            "seed."
-        )
-    text += [
-        "What an arm adds joins the training part only, in the same number for all that fill "
-        "classes; GANs are trained once for each fold and class, on training clips. All numbers "
-        "are of real test clips.",
-        "Intervals: bootstrap over speakers, widened for their number; those of differences, where "
-        "there are several seeds, also for what training runs have in common. p: exchange of arms "
-        "by speaker, corrected for the number of arms (Holm). Differences are of the seeds that "
-        "both arms have.",
-        "This page has sound and images made from the recordings; their licences hold for "
-        "those, too. Mind them before you publish it.",
-    ]
-    return Section("How this was made", text, tables)
+    if model is not None:
+        files[model / MODEL_CARD] = "model card of the exported model"
+        files[model] = "the exported model"
+    return files

@@ -24,6 +24,7 @@ from serkit.progress import Progress
 from serkit.reporting.verdicts import LEAKY
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import compare_in, open_run_folder
+from serkit.studies.comparison_page import write_comparison_report
 from serkit.studies.comparison_settings import HOLD_OUT, K_FOLD, ComparisonSettings
 from serkit.studies.deployment import check_exported_model, export_classifier
 from serkit.studies.engine import Comparison
@@ -118,8 +119,10 @@ def run_demo(
     model_folder: Path,
     cache: Path | None = None,
     progress: Progress | None = None,
+    *,
+    command: str = "",
 ) -> dict[str, Any]:
-    """Run or resume the demo: audit, split, spectrograms, GANs, two classifiers, report, export.
+    """Run or resume the demo: audit, split, spectrograms, GANs, two classifiers, export, report.
 
     See the README.
 
@@ -133,6 +136,7 @@ def run_demo(
         cache: folder of spectrograms, GANs and training runs, which runs may share; default: in the
             run folder.
         progress: reports progress to the user.
+        command: the command that the report page names as the one to repeat; default: none.
 
     Returns:
         Content of ``metrics.json``, see :func:`compare_arms`.
@@ -153,6 +157,10 @@ def run_demo(
             _copy_gans_and_samples(comparison, out)
         with progress.stage("export, and a prediction with the exported model"):
             model = _export(comparison, results, model_folder)
+        with progress.stage("report"):
+            write_comparison_report(
+                out / "report.html", comparison, results, command=command, model=model
+            )
     progress.say(f"\nreport: {out / 'report.html'}\nmodel:  {model}")
     return metrics
 

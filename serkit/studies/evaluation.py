@@ -82,6 +82,8 @@ def evaluate(
     settings: EvaluationSettings,
     out: Path | str | None = None,
     progress: Progress | None = None,
+    *,
+    command: str = "",
 ) -> dict[str, Any]:
     """Evaluate a model on labelled recordings.
 
@@ -95,6 +97,7 @@ def evaluate(
         out: folder that gets ``evaluation.json``, ``predictions.csv`` and ``report.html``; None
             writes nothing.
         progress: reports progress to the user.
+        command: the command that the report page names as the one to repeat; default: none.
 
     Returns:
         JSON values; fractions, with 95 % confidence intervals over speakers where there are enough
@@ -159,7 +162,8 @@ def evaluate(
         **_probability_scores(usable, classes),
     }
     if out is not None:
-        write_evaluation(Path(out), results, table, groups)
+        folder = opened.path if isinstance(opened, ExportedModel) else None
+        write_evaluation(Path(out), results, table, groups, corpus.roots, folder, command)
     return results
 
 

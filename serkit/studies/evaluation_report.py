@@ -6,13 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from serkit.export.versions import MODEL_CARD
 from serkit.files import replacing, write_json
 from serkit.formatting import counted, percent
 from serkit.metrics.bootstrap import Interval
 from serkit.metrics.intervals import Group
+from serkit.reporting.clips import surest_mistakes
 from serkit.reporting.comparison_figures import calibration
 from serkit.reporting.figures import confusion
-from serkit.reporting.page import Section, Table, write_report
+from serkit.reporting.page import Section, Table, files_section, write_report
 from serkit.reporting.tables import measure_table, recall_table
 from serkit.reporting.verdicts import interval_warnings
 
@@ -35,6 +37,16 @@ def summary(results: Mapping[str, Any]) -> str:
             f"{percent(results['calibration']['ece'])}"
         )
     return "\n".join([*lines, *warnings_of(results)])
+
+
+def takeaway(results: Mapping[str, Any]) -> str:
+    """Return the result in one sentence of plain words."""
+    accuracy, uar = (Interval(**results[name]) for name in ("accuracy", "uar"))
+    clips, speakers = counted(results["clips"], "clip"), counted(results["speakers"], "speaker")
+    return (
+        f"Of {clips} of {speakers}, the model classifies {accuracy} % correctly. The mean over the "
+        f"classes (UAR) is {uar} %."
+    )
 
 
 def warnings_of(results: Mapping[str, Any]) -> list[str]:
@@ -66,7 +78,13 @@ def warnings_of(results: Mapping[str, Any]) -> list[str]:
 
 
 def write_evaluation(
-    out: Path, results: Mapping[str, Any], table: pd.DataFrame, groups: Sequence[Group]
+    out: Path,
+    results: Mapping[str, Any],
+    table: pd.DataFrame,
+    groups: Sequence[Group],
+    roots: Mapping[str, Path],
+    model: Path | None,
+    command: str,
 ) -> None:
     """Write ``predictions.csv``, the report page and ``evaluation.json``.
 
@@ -75,6 +93,9 @@ def write_evaluation(
         results: from :func:`serkit.studies.evaluation.evaluate`.
         table: a row per clip, with its label and prediction.
         groups: scores of all clips, by corpus and by gender.
+        roots: folder of each root name of the clips.
+        model: folder of the exported model; None of a served one.
+        command: the command that the report page names as the one to repeat; empty: none.
     """
     classes = results["classes"]
     with replacing(out / "predictions.csv") as partial:
@@ -93,16 +114,39 @@ def write_evaluation(
             "calibration": (diagram, "Accuracy by confidence."),
         },
     )
-    title = f"Evaluation of {results['model']}"
+    files = {out / "predictions.csv": "the prediction of each clip, with its probabilities"}
+    if model is not None:
+        files |= {model / MODEL_CARD: "model card", model: "the model"}
+    page = out / "report.html"
     write_report(
-        out / "report.html",
-        title,
-        summary(results).splitlines()[0],
+        page,
+        f"Evaluation of {results['model']}",
+        takeaway(results),
         warnings_of(results),
-        [section],
+        [
+            section,
+            *_mistakes_section(results, table, roots),
+            files_section(page, files, command),
+        ],
     )
     # This file is written last: with it the evaluation is complete.
     write_json(out / "evaluation.json", results)
+
+
+def _mistakes_section(
+    results: Mapping[str, Any], table: pd.DataFrame, roots: Mapping[str, Path]
+) -> list[Section]:
+    usable = table[table["problem"] == ""]
+    clips = list(surest_mistakes(usable, results["classes"], roots))
+    if not clips:
+        return []
+    text = (
+        f"The {counted(len(clips), 'clip')} whose wrong class had the highest probability. At most "
+        "ten seconds of each; the spectrogram reaches 80 dB below its loudest value."
+    )
+    if results["corruptions"]:
+        text += " They are heard as recorded; the model got them corrupted."
+    return [Section("Wrong predictions that the model was surest of", [text], clips=clips)]
 
 
 def _as_table(markdown: str) -> Table:

@@ -1,6 +1,6 @@
-"""Sections of a comparison's report page about the recordings and the GANs."""
+"""Sections of a comparison's report page about mistakes, GANs and the recordings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from serkit.augmentation.arms import GANS, NONE, WGAN_GP, Arm
 from serkit.datasets.corpus import Corpus
 from serkit.formatting import counted
 from serkit.gans.sampling import sample
+from serkit.metrics.calibration import softmax
 from serkit.reporting import figures, gan_figures
+from serkit.reporting.clips import surest_mistakes
 from serkit.reporting.gan_figures import contrast_sentences, mp3
 from serkit.reporting.page import Section, Sound, Table
 from serkit.seeds import derive_seed
@@ -23,9 +25,12 @@ from serkit.studies.engine import Comparison
 from serkit.studies.exports import format_per_cent, format_signed_interval
 from serkit.studies.folds import Fold
 from serkit.studies.generators import GANRun, in_training_order
+from serkit.studies.partitions import CLIP_COLUMNS
 
-# Numbers of classes in the sections about GANs, and of spectrograms and sounds per class.
-_CLASS_COUNT, _SPECTROGRAM_COUNT, _SOUND_COUNT = 4, 5, 3
+# Numbers of classes in the figures of GANs, and of spectrograms per class.
+_CLASS_COUNT, _SPECTROGRAM_COUNT = 4, 5
+# Number of real and of generated sounds per class; of many classes, fewer keep the page small.
+_SOUND_COUNT, _SOUND_COUNT_OF_MANY = 3, 2
 
 
 def recording_sections(comparison: Comparison, results: Mapping[str, Any]) -> Iterator[Section]:
@@ -161,8 +166,58 @@ def _listeners_section(
     )
 
 
+def mistakes_section(comparison: Comparison, results: Mapping[str, Any]) -> list[Section]:
+    """Return a section with wrongly predicted clips to hear; none if all were predicted correctly.
+
+    They are test clips of the first protocol and classifier, in the arm with the highest UAR on
+    the validation speakers.
+
+    Args:
+        comparison: the finished comparison.
+        results: from :func:`serkit.studies.results.make_results`.
+    """
+    protocol, protocol_results = next(iter(results["protocols"].items()))
+    classifier, classifier_results = next(iter(protocol_results["classifiers"].items()))
+    arms, classes = classifier_results["arms"], results["classes"]
+    best = max(arms, key=lambda name: arms[name]["validation_uar"])
+    arm = next(arm for arm in comparison.arms if arm.name == best)
+    runs = comparison.finished_runs(protocol, classifier, arm)
+    table = mean_probabilities(pd.concat([run.predictions() for run in runs]), classes)
+    clips = list(surest_mistakes(table, classes, comparison.corpus.roots))
+    if not clips:
+        return []
+    seed_count = len(arms[best]["seeds"])
+    mean = f" Probabilities are means over {seed_count} seeds." if seed_count > 1 else ""
+    mark = "LEAKY, " if protocol_results["leaky"] else ""
+    text = (
+        f"The {counted(len(clips), 'test clip')} of {classifier}, {protocol}, arm {best}, whose "
+        f"wrong class had the highest probability.{mean} At most ten seconds of each; the "
+        "spectrogram reaches 80 dB below its loudest value."
+    )
+    return [Section(f"{mark}Wrong predictions that the model was surest of", [text], clips=clips)]
+
+
+def mean_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the mean probabilities of each clip over all predictions of it.
+
+    Args:
+        predictions: tables of :func:`serkit.studies.partitions.predict_clips`, joined.
+        classes: names of all classes; a class without logits has the probability 0.
+
+    Returns:
+        A row per clip: its attributes, ``truth``, and ``p_<class>`` for each class.
+    """
+    logits = predictions.reindex(columns=[f"logit_{label}" for label in classes])
+    columns = [f"p_{label}" for label in classes]
+    logits = logits.apply(pd.to_numeric, errors="coerce")
+    probabilities = pd.DataFrame(softmax(logits.to_numpy()), predictions.index, columns)
+    clips = [*CLIP_COLUMNS, "truth"]
+    joined = pd.concat([predictions[clips], probabilities], axis=1)
+    return joined.groupby(clips, sort=False, as_index=False)[columns].mean()
+
+
 def gan_section(comparison: Comparison) -> list[Section]:
-    """Return a section of the report page for each arm that uses a GAN.
+    """Return a section of the report page for each kind of GAN.
 
     The sections show the GANs of the first fold. There are none if that fold needs no GAN.
 
@@ -170,35 +225,40 @@ def gan_section(comparison: Comparison) -> list[Section]:
         comparison: a finished comparison.
     """
     fold = comparison.folds[0]
-    arms = [arm for arm in comparison.arms if arm.fill in GANS] if fold.plan else []
-    return [_arm_gans_section(comparison, fold, arm) for arm in arms]
+    # Arms that add the samples of the same GANs differ in other methods.
+    arms = {arm.fill: arm for arm in reversed(comparison.arms) if arm.fill in GANS and fold.plan}
+    return [_arm_gans_section(comparison, fold, arm) for arm in reversed(arms.values())]
 
 
 def _arm_gans_section(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
     gans = comparison.gans(arm.fill, fold)
-    labels = list(fold.plan)[:_CLASS_COUNT]
     spec, seed = comparison.settings.spec, derive_seed(comparison.settings.seed, "examples")
+    sound_count = _SOUND_COUNT if len(fold.plan) <= _CLASS_COUNT else _SOUND_COUNT_OF_MANY
     real_and_generated, sounds = {}, {}
-    for label in labels:
+    for label in fold.plan:
         real = fold.partitions.evenly_spaced(label, _SPECTROGRAM_COUNT)
         generated = _generated_samples(gans[label], label, seed)
         real_and_generated[label] = real[..., 0], generated[..., 0]
         note = gan_figures.note_on_samples(*real_and_generated[label])
-        heading = f"{label}: real, then generated" + (f" ({note})" if note else "")
-        sounds[heading] = [
-            *_sounds(real, spec, "real"),
-            *_sounds(generated, spec, "generated"),
-        ]
+        heading = f"{label}: real beside generated" + (f" ({note})" if note else "")
+        pairs = zip(
+            _sounds(real[:sound_count], spec, "real"),
+            _sounds(generated[:sound_count], spec, "generated"),
+            strict=False,
+        )
+        sounds[heading] = [sound for pair in pairs for sound in pair]
+    labels = list(fold.plan)[:_CLASS_COUNT]
+    shown = {label: real_and_generated[label] for label in labels}
     histories = {
         gan.name: pd.read_csv(gan.folder / "history.csv").to_dict("records")
         for gan in in_training_order(gans)
         if gan.name in ("all", "rare", *labels)
     }
     loss_figure = gan_figures.critic_curves if arm.fill == WGAN_GP else gan_figures.gan_losses
-    contrasts = " ".join(contrast_sentences(real_and_generated))
+    contrasts = " ".join(contrast_sentences(shown))
     section_figures: dict[str, Any] = {
         f"real-and-{arm.name}": (
-            gan_figures.real_beside_generated(real_and_generated),
+            gan_figures.real_beside_generated(shown),
             "Training clips to the left, samples to the right; first fold. Contrast is the "
             f"deviation of the values in a spectrogram. {contrasts}",
         ),
@@ -219,7 +279,7 @@ def _generated_samples(gan: GANRun, label: str, seed: int) -> npt.NDArray[Any]:
 
 
 def _sounds(spectrograms: npt.NDArray[Any], spec: SpectrogramSpec, kind: str) -> list[Sound]:
-    waves = griffin_lim(tf.constant(spectrograms[:_SOUND_COUNT]), spec).numpy()
+    waves = griffin_lim(tf.constant(spectrograms), spec).numpy()
     return [
         Sound(f"{kind} {number}", mp3(wave, spec.sample_rate))
         for number, wave in enumerate(waves, 1)

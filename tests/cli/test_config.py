@@ -1,4 +1,5 @@
 import json
+import shlex
 
 import pytest
 
@@ -31,13 +32,30 @@ def test_a_run_is_repeated_by_its_folder(line, form, tmp_path, monkeypatch):
     config = tmp_path / "old" / ("" if form == "folder" else form)
     again = _parse(first.command, "--config", config, "--out", "new")
     assert str(again.out) == "new"
-    same = {"out", "config", "given", "roots", "tuned", "spelled"}
+    same = {"out", "config", "given", "line", "roots", "tuned", "spelled"}
     assert {k: v for k, v in vars(again).items() if k not in same} == {
         k: v for k, v in vars(first).items() if k not in same
     }
     assert again.given == first.given
     other = _parse(first.command, "--config", config, "--seed", "6")
     assert other.seed == 6
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_command_line_of_a_run_makes_the_same_run(line):
+    first = _parse(*line.split(), "--out", "old", "--seed=5")
+    program, *words = shlex.split(first.line)
+    assert program == "serkit"
+    again = _parse(*words)
+    assert (again.line, again.given) == (first.line, first.given)
+    assert {k: v for k, v in vars(again).items() if k != "out"} == {
+        k: v for k, v in vars(first).items() if k != "out"
+    }
+
+
+def test_a_command_line_has_no_defaults_and_is_quoted_for_a_shell():
+    words = ("compare", "my data", "--arms", "none", "speed", "--no-sample-filter", "--folds", "3")
+    assert _parse(*words).line == "serkit compare 'my data' --arms none speed --folds 3"
 
 
 def test_a_file_in_toml(tmp_path):

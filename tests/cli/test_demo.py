@@ -14,7 +14,9 @@ def asked(monkeypatch, tmp_path):
     """What the demo would have been run with."""
     calls = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("serkit.studies.demo.run_demo", lambda *call: calls.append(call[:-1]))
+    monkeypatch.setattr(
+        "serkit.studies.demo.run_demo", lambda *call, command: calls.append(call[:-1])
+    )
     return calls
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from serkit.reporting import comparison_figures, figures
+from serkit.reporting.clips import clip_to_hear
 from serkit.reporting.gan_figures import mp3
-from serkit.reporting.page import Section, Sound, Table, write_report
+from serkit.reporting.page import Section, Sound, Table, files_section, write_report
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,72 @@ def page(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(("width", "hints"), [(1200, 1), (500, 4)])
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory, wav_bytes):
+    """A page with all that a page can have: many classes, long names, many rows."""
+    folder = tmp_path_factory.mktemp("crowded")
+    emotions = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise", "a$b")
+    classes = [f"{g}_{e}" for g in ("female", "male", "unforeseeable") for e in emotions]
+    arms = ["none", "class-weights+specaugment+time-shift", "x" * 40]
+    recalls = {arm: dict.fromkeys(classes, 0.5) for arm in arms}
+    matrix = np.eye(len(classes), dtype=int)
+    (folder / "long.wav").write_bytes(wav_bytes(0.1 * np.sin(np.arange(160_000) / 9)))
+    long_path = "a_very_long_folder/" + 3 * "and_a_name_without_any_space"
+    clip = clip_to_hear(
+        folder / "long.wav", f"{long_path}.wav, predicted as x", dict.fromkeys(classes[-4:], 0.25)
+    )
+    rows = [[f"speaker-{n}", *("50.0 [40.0, 60.0]" for _ in arms)] for n in range(30)]
+    reasons = [[long_path, f"duplicate: the same bytes as {long_path}"]] * 3
+    tone = Sound("generated 1", mp3(np.sin(np.arange(8000) / 10), 16_000))
+    sections = [
+        Section(
+            "Where they are right and wrong " + "x" * 60,
+            ["A paragraph with " + "y" * 90],
+            [
+                Table(["UAR", *arms], rows, folded="UAR of each speaker"),
+                Table(["file", "reason"], reasons, words=True),
+            ],
+            {
+                "recalls": (comparison_figures.recalls(recalls, classes[:2]), "recalls"),
+                "confusion": (figures.confusion(matrix, classes, arms[1]), "confusion"),
+                "balance": (figures.balance(dict.fromkeys(classes, 10)), "balance"),
+            },
+            {f"{classes[-1]}: real beside generated": [tone] * 4},
+            [clip] * 4,
+        ),
+        *(Section(f"compact, leave-one-corpus-out: section {n}", ["text"]) for n in range(9)),
+        files_section(folder / "x.html", {folder / "long.wav": "sound"}, "serkit compare " * 20),
+    ]
+    warnings = ["Classes with few clips: " + ", ".join(classes), "z" * 90]
+    write_report(folder / "x.html", "Title " + "t" * 50, "s" * 90, warnings, sections)
+    return folder / "x.html"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_nothing_overflows_or_is_too_small_on_any_screen(crowded, layout_of, width, dark):
+    """8 points, the size of most words in figures, are 10 pixels or more."""
+    found = layout_of(crowded, width, dark)
+    assert found["wide"] == found["broken"] == []
+    assert all(found["images"])
+    assert found["scroll"] <= found["width"]
+    assert found["scale"] >= 90
+
+
+def test_what_is_folded_is_printed(crowded, new_page):
+    opened = new_page()
+    opened.goto(crowded.as_uri())
+    is_open = "[...document.querySelectorAll('details')].map(each => each.open)"
+    assert opened.evaluate(is_open) == [False]
+    opened.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.evaluate(is_open) == [True]
+    opened.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert opened.evaluate(is_open) == [False]
+
+
+@pytest.mark.parametrize(("width", "hints"), [(1200, 2), (500, 4)])
 def test_every_figure_shows_and_nothing_overflows(page, layout_of, width, hints):
-    """A hint says where something is cut off: at 1200 pixels only at the table of long names."""
+    """A hint says where something is cut off: at 1200 pixels only at the tables of long names."""
     found = layout_of(page, width)
     assert found["images"] == [True, True]
     assert found["wide"] == []

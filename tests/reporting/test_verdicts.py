@@ -44,9 +44,9 @@ def test_headline_sorts_arms_by_conclusion():
         "d": _arm(0.03, 0.01, 0.05, 0.2),
     }
     found = headline(arms, "compact", leaky=False)
-    assert found.startswith("compact on 20 unseen speakers")
-    assert "better: a (+3.0); worse: b (-3.0); no effect shown: c (+2.0), d (+3.0)." in found
-    assert found.endswith("All of one seed.")
+    assert found.startswith("On 20 unseen speakers, recognition is better with a (+3.0); ")
+    assert "worse with b (-3.0); no effect is shown for c (+2.0), d (+3.0)." in found
+    assert found.endswith("; compact, training runs of one seed.")
     assert headline(arms, "compact", leaky=True).startswith("LEAKY")
     few = {name: _arm(0.03, 0.01, 0.05, 0.01, 5) for name in ("a", "b")}
     assert headline(few, "x", leaky=False) == (

@@ -36,7 +36,7 @@ def compared(synthetic_root, settings_of, small_classifiers, tmp_path_factory) -
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(classifier_kinds.NETWORKS, "compact", small_classifiers["compact"])
-        patch.setattr(comparison, "write_comparison_report", lambda *given: None)
+        patch.setattr(comparison, "write_comparison_report", lambda *given, **named: None)
         compare(settings, out)
     return out
 
@@ -64,7 +64,7 @@ def test_to_keep_them_changes_nothing_and_a_second_time_trains_nothing(
     compared, kept, small, monkeypatch
 ):
     before = (compared / "comparison.json").read_bytes()
-    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given, **named: None)
     compare(read_finished(compared)[0], compared)
     assert (compared / "comparison.json").read_bytes() == before
     monkeypatch.setattr(ClassifierRun, "run", None)

@@ -43,7 +43,7 @@ def out(settings, tmp_path_factory) -> Path:
     """Run folder of a finished comparison."""
     folder = tmp_path_factory.mktemp("heads") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "write_comparison_report", lambda *given: None)
+        patch.setattr(module, "write_comparison_report", lambda *given, **named: None)
         compare(settings, folder, progress=SilentProgress())
     return folder
 
@@ -134,7 +134,7 @@ def test_a_kept_model_gives_the_predictions(compared, own_features, tmp_path):
 def test_a_killed_comparison_resumes_with_the_same_bytes(
     settings, out, tmp_path, monkeypatch, kill_at
 ):
-    monkeypatch.setattr(module, "write_comparison_report", lambda *given: None)
+    monkeypatch.setattr(module, "write_comparison_report", lambda *given, **named: None)
     calls = kill_at(head_runs, "fit_linear_head", 5)
     with pytest.raises(KeyboardInterrupt):
         compare(settings, tmp_path / "run", progress=SilentProgress())

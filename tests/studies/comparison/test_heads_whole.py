@@ -152,7 +152,7 @@ def test_one_seed_is_no_limitation_of_a_linear_classifier(copied, monkeypatch):
 
 def test_other_weights_in_the_same_folder_are_other_fits(copied, monkeypatch):
     out, results = copied
-    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given, **named: None)
     fit, calls = head_runs.fit_linear_head, []
     monkeypatch.setattr(
         head_runs, "fit_linear_head", lambda *given: calls.append(given) or fit(*given)
@@ -176,7 +176,7 @@ def test_other_weights_in_the_same_folder_are_other_fits(copied, monkeypatch):
 def test_the_run_folder_of_an_earlier_version_has_weights(copied, monkeypatch):
     """They were not to be changed then."""
     out, results = copied
-    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given, **named: None)
     recorded = read_json(out / "settings.json")
     write_json(out / "settings.json", recorded | {"weights": "imagenet"})
     settings = read_finished(out)[0]
@@ -239,7 +239,7 @@ def test_own_features_are_not_exported(compared, small_encoders, tmp_path, monke
 def test_the_command_line_compares_own_features(
     synthetic_root, own_features, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given, **named: None)
     monkeypatch.chdir(own_features.parent)
     options = ["--classifier", "features", "--features", own_features.name, "--short"]
     options += ["--arms", "none", "class-weights", "mixup", "--out", str(tmp_path / "run")]

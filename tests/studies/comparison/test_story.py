@@ -80,9 +80,10 @@ def test_the_same_results_make_the_same_page(page, pretended, tmp_path):
     assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
 
 
-@pytest.mark.parametrize("width", [1200, 500])
+@pytest.mark.parametrize("width", [390, 768, 1280])
 def test_a_browser_shows_all_of_it(page, layout_of, width):
     found = layout_of(page, width)
-    assert found["wide"] == []
+    assert found["wide"] == found["broken"] == []
+    assert found["scale"] >= 90
     assert all(found["images"])
     assert found["scroll"] <= found["width"]

@@ -32,7 +32,7 @@ def test_everything_is_written_and_arms_may_be_added(
         synthetic_root / "RAVDESS", classifiers=("compact",), arms=("none",), spec=small
     )
     with monkeypatch.context() as patch:
-        patch.setattr(comparison, "write_comparison_report", lambda *given: None)
+        patch.setattr(comparison, "write_comparison_report", lambda *given, **named: None)
         assert verdicts(compare(settings, out)) == []
     found = compare(replace(settings, arms=("none", "oversampling")), out)
     assert read_json(out / "comparison.json") == found
@@ -68,7 +68,7 @@ def test_after_a_call_that_failed_before_any_work_other_recordings_may_be_given(
 def test_weights_that_cannot_be_loaded_do_not_bind_the_folder(
     synthetic_root, settings_of, pretend, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given, **named: None)
     gone = str(tmp_path / "gone.h5")
     settings = settings_of(
         synthetic_root / "RAVDESS", arms=("none",), classifiers=("resnet50-head",), weights=gone
@@ -113,7 +113,7 @@ def test_on_a_cluster_that_loses_a_node_it_is_the_same_bit_for_bit(
         CompactSettings(pool=(8, 8), channels=(4, 8)),
         FitSettings(epochs=2, steps_per_epoch=2, batch_size=8),
     )
-    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given, **named: None)
     settings = settings_of(
         synthetic_root / "RAVDESS",
         most_rare=1,

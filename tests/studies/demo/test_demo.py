@@ -17,7 +17,7 @@ from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json
 from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
-from serkit.studies import comparison, demo
+from serkit.studies import demo
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.demo import demo_settings, run_demo
 from serkit.studies.finished_comparison import open_classifier_to_export
@@ -207,7 +207,7 @@ def test_killed_in_a_gan_and_again_in_a_classifier(done, tmp_path, monkeypatch):
     _kill_when(killed, lambda: found("trainings/*/state.npz"))
     assert len(list(killed.glob("cache/trainings/*/record.json"))) < 2
     # The page is drawn from these results alone.
-    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
+    monkeypatch.setattr(demo, "write_comparison_report", lambda *given, **named: None)
     run_demo(TINY, killed, tmp_path / "models" / killed.name)
     for name in ("manifest.csv", "metrics.json", "comparison.json", "splits/hold-out-1.json"):
         assert (killed / name).read_bytes() == (done / name).read_bytes()
