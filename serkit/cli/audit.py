@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from serkit.cli.arguments import add_recordings, naming_of
 from serkit.cli.output import add_output, print_json, progress_of
-from serkit.errors import check_choice
+from serkit.errors import InputError, check_choice
 from serkit.files import require_no_other_results
 from serkit.formatting import counted
 
@@ -73,12 +73,17 @@ def run(options: argparse.Namespace) -> int:
     require_no_other_results(options.out, "audit.json")
     options.out.mkdir(parents=True, exist_ok=True)
     require_own_tables(options.out)
+    page = options.out / "report.html"
+    if page.exists() and not (options.out / "audit.json").exists():
+        raise InputError(f"{page} is not of an audit and is not replaced.")
     require_other_folder(options.out, options.roots)
     try:
         track = progress.progress_bar("reading")
         audit = open_recordings(options.roots, track, naming=naming, reject=options.reject)
     except NothingUsable as error:
         error.audit.write(options.out)
+        # It describes the recordings of an earlier audit.
+        page.unlink(missing_ok=True)
         raise
     if options.prosody:
         from serkit.datasets.prosody import measure_corpus
@@ -86,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         prosody = measure_corpus(audit.corpus, progress.progress_bar("measuring prosody"))
         audit = replace(audit, prosody=prosody)
     audit.write(options.out)
-    page = write_audit_page(options.out, audit, command=options.line)
+    write_audit_page(page, audit, command=options.line)
     _print_summary(audit, progress)
     for message in _unused_names(naming, audit.corpus):
         progress.say(f"! {message}")

@@ -22,22 +22,19 @@ _MAX_OPEN_ROWS = 12
 _ASSOCIATIONS = {"emotion_by_corpus": "corpus", "emotion_by_speaker": "speaker"}
 
 
-def write_audit_page(folder: Path, audit: Audit, *, command: str = "") -> Path:
-    """Write ``report.html`` and its figures into the folder of an audit.
+def write_audit_page(page: Path, audit: Audit, *, command: str = "") -> None:
+    """Write the report page of an audit and its figures.
 
     Args:
-        folder: the folder, with the tables that :meth:`serkit.datasets.audit.Audit.write` wrote.
+        page: path of the HTML file, in the folder with the tables that
+            :meth:`serkit.datasets.audit.Audit.write` wrote.
         audit: the audit; at least one clip is usable.
         command: the command that the page names as the one to repeat; empty: none.
-
-    Returns:
-        Path of the page.
     """
-    page = folder / "report.html"
     if audit.prosody is None:
         # An earlier audit may have written this figure.
         for suffix in ("png", "svg"):
-            (folder / "figures" / f"prosody.{suffix}").unlink(missing_ok=True)
+            (page.parent / "figures" / f"prosody.{suffix}").unlink(missing_ok=True)
     synthetic = [SYNTHETIC_WARNING] if synthetic_clips(audit.corpus) else []
     write_report(
         page,
@@ -46,10 +43,9 @@ def write_audit_page(folder: Path, audit: Audit, *, command: str = "") -> Path:
         [*synthetic, *(f"{_capitalised(warning)}." for warning in audit.summary["warnings"])],
         [
             *_sections(audit),
-            files_section(page, _files(folder), command),
+            files_section(page, _files(page.parent), command),
         ],
     )
-    return page
 
 
 def takeaway(summary: Mapping[str, Any]) -> str:

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,57 @@ def test_it_writes_tables_and_figures_and_prints_counts(synthetic_root, tmp_path
     assert json.loads((tmp_path / "audit.json").read_text("utf-8"))["clips"] == clips
     for name in ("clips", "durations"):
         assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_tells_what_was_found_and_lets_odd_clips_be_heard(
+    root, tmp_path, wav_bytes, capsys
+):
+    (root / "ann-angry-2.wav").write_bytes((root / "ann-angry-1.wav").read_bytes())
+    for number in range(3, 6):
+        sound = np.random.default_rng(number).normal(0, 0.01, 8000 * number)
+        (root / f"ann-angry-{number}.wav").write_bytes(wav_bytes(sound))
+    out, names = tmp_path / "out", ("--pattern", PATTERN, "--label-names", "wut=angry")
+    assert _audit(root, out, *names, "--prosody") == 0
+    assert f"report: {out / 'report.html'}" in capsys.readouterr().out
+    page = (out / "report.html").read_text("utf-8")
+    takeaway = page.index("6 clips of 2 speakers can be used; 2 files were rejected.")
+    assert takeaway < page.index("The rarest class, sad, has 1 clip, 20 % of the largest, angry.")
+    assert takeaway < page.index("The gender of the speaker is not known") < page.index("<table")
+    heads = re.findall("<h2>(.*?)</h2>", page)
+    for wanted in ("Classes and speakers", "Prosody by class", "Duplicates", "Rejected files"):
+        assert wanted in heads
+    assert "duplicate: same bytes and label as ann-angry-1.wav" in page
+    assert "silent: " in page[page.index("<h2>Rejected files") :]
+    odd = page[page.index("<h2>Odd clips") :]
+    assert "Stereo: 2 channels; they are mixed to one; the loudest. ann-sad-1.wav, sad" in odd
+    assert "The longest. ann-angry-5.wav, angry" in odd
+    assert page.count("<audio") == len(re.findall("<figcaption>.*wav", odd)) == 4
+    assert "<pre>serkit audit " in page
+    links = re.findall('href="([^#].*?)"', page)
+    assert {"manifest.csv", "rejected.csv", "prosody.csv"} <= set(links)
+    assert all((out / link).exists() for link in links)
+    assert _audit(root, out, *names) == 0
+    page = (out / "report.html").read_text("utf-8")
+    assert "Prosody" not in page
+    assert "prosody.csv" not in page
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_the_page_of_long_names_and_many_classes(
+    tmp_path, wav_bytes, layout_of, width
+):
+    folder = tmp_path / "calls_of_a_centre_with_a_long_name"
+    for number in range(26):
+        name = f"speaker_{number % 15}/{'unusually_long_label_' * (number % 2)}{chr(97 + number)}$"
+        (folder / name).mkdir(parents=True)
+        sound = np.random.default_rng(number).normal(0, 0.1, 4000)
+        (folder / name / f"{'a_long_name_' * 5}.wav").write_bytes(wav_bytes(sound))
+    pattern = r"(?P<speaker>\w+)/(?P<label>[^/]+)/"
+    assert _audit(folder, tmp_path / "out", "--pattern", pattern, "--prosody") == 0
+    found = layout_of(tmp_path / "out" / "report.html", width)
+    assert found["wide"] == found["broken"] == []
+    assert found["scroll"] <= found["width"]
+    assert found["scale"] >= 90
 
 
 def test_prosody_is_measured_if_asked_for_and_removed_with_its_recordings(
@@ -150,6 +202,7 @@ def test_a_second_audit_without_a_result_leaves_no_stale_manifest(root, tmp_path
     assert _audit(root, tmp_path / "out", *options) == 0
     assert _audit(root, tmp_path / "out") == 2
     assert len(pd.read_csv(tmp_path / "out" / "manifest.csv")) == 0
+    assert not (tmp_path / "out" / "report.html").exists()
     assert json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["clips"] == 0
 
 
@@ -159,6 +212,13 @@ def test_tables_of_the_user_are_not_overwritten(root, capsys):
     assert main(["audit", str(table), "--out", str(root)]) == 2
     assert "was not written by serkit" in capsys.readouterr().err
     assert table.read_text().startswith("path,label,speaker\nann")
+
+
+def test_a_page_of_the_user_is_not_overwritten(root, tmp_path, capsys):
+    (tmp_path / "report.html").write_text("mine")
+    assert _audit(root, tmp_path, "--pattern", PATTERN) == 2
+    assert "report.html is not of an audit and is not replaced" in capsys.readouterr().err
+    assert (tmp_path / "report.html").read_text() == "mine"
 
 
 def test_misspelled_options_are_corrected(root, tmp_path, capsys):

@@ -56,6 +56,41 @@ def test_a_run_alone_is_named_by_its_folder(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("mine  (train, ")
 
 
+def test_a_page_has_the_result_of_each_run_in_words_and_links_to_its_page(
+    synthetic_root, tmp_path, capsys
+):
+    runs = tmp_path / "runs"
+    audit([synthetic_root]).write(runs / "checked")
+    (runs / "checked" / "report.html").touch()
+    _write(runs / "trained", settings={}, metrics=TRAINED | {"classes": ["sad", "angry"]})
+    _write(runs / "a b" / "compared", settings={}, comparison=COMPARISON)
+    _write(runs / "old", evaluation={"model": "1", "clips": 7, "uar": UAR})
+    _write(runs / "torn", metrics={"test": 3})
+    page = tmp_path / "pages" / "runs.html"
+    assert main(["runs", str(runs), "--page", str(page)]) == 0
+    assert f"page: {page}" in capsys.readouterr().out
+    text = page.read_text("utf-8")
+    assert "5 runs in runs, the newest last." in text
+    assert re.findall('href="(.*?)"', text) == ["../runs/checked/report.html"]
+    for words in (
+        *("clips of 23 speakers can be used; 0 files were rejected.", "a b/compared"),
+        *("over the 2 classes (UAR) is 50.0 [40.0, 60.0] %; guessing gives 50.0 %", "is damaged"),
+        *("Nothing was compared", "best other: speed 45.0 %", "1 on 7 clips"),
+    ):
+        assert words in text
+
+
+def test_a_page_replaces_no_page_of_a_run(tmp_path, capsys):
+    _write(tmp_path / "mine", metrics=TRAINED)
+    for name, words in (
+        ("mine/report.html", "another file than the page of a run"),
+        ("runs.htm", "a file whose name ends with .html"),
+    ):
+        assert main(["runs", str(tmp_path), "--page", str(tmp_path / name)]) == 2
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / name).exists()
+
+
 def test_no_runs_are_an_error(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 2
     assert f"DIR must be a folder with runs. Received: {tmp_path}" in capsys.readouterr().err

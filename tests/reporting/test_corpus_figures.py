@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serkit.reporting.corpus_figures import clips_by_class, durations, prosody_by_class
+from serkit.reporting.corpus_figures import clips_by_class, durations, levels, prosody_by_class
 from serkit.reporting.page import png
 
 CLIPS = pd.DataFrame(
@@ -28,6 +28,16 @@ def test_durations_have_a_panel_per_corpus_and_count_every_clip():
     panels = durations(CLIPS).axes
     assert [sum(bar.get_height() for bar in axes.patches) for axes in panels] == [3, 3]
     assert panels[1].get_title(loc="left").startswith("b: 3 clips, 3.0 to 100.0 s, median 3.0 s")
+
+
+def test_levels_are_decibels_of_full_scale():
+    panels = levels(CLIPS.assign(rms=[0.1, 0.01, 0.1, 1.0, 0.001, 0.01])).axes
+    assert [sum(bar.get_height() for bar in axes.patches) for axes in panels] == [3, 3]
+    title = panels[1].get_title(loc="left")
+    assert title == "b: 3 clips, -60.0 to 0.0 dB, median -40.0 dB (dashed)"
+    low, high = panels[0].get_xlim()
+    assert low < -60
+    assert high > 0
 
 
 @pytest.mark.parametrize("draw", [clips_by_class, durations])

@@ -81,6 +81,11 @@ def test_results_are_written_whole(evaluated):
     assert json.loads((out / "evaluation.json").read_text("utf-8")) == results
     page = (out / "report.html").read_text("utf-8")
     assert "LEAKY" in page
+    assert f"Of {results['clips']} clips of {results['speakers']} speakers, the model" in page
+    wrong = sum(map(sum, results["confusion"])) - np.trace(results["confusion"])
+    assert page.count("<audio") == min(6, wrong)
+    assert 'href="predictions.csv"' in page
+    assert page.count("model-card.md</a>") == 1
     assert (out / "figures" / "confusion.png").exists()
 
 

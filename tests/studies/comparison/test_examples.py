@@ -8,10 +8,10 @@ def test_real_beside_generated_with_sound_for_both(pretended):
     assert section.title == "What the GANs of dcgan make"
     # The samples of this pretended GAN are flat, which the headings say.
     headings = [heading.partition(" (")[0] for heading in section.sounds]
-    assert headings == ["angry: real, then generated", "surprise: real, then generated"]
+    assert headings == ["angry: real beside generated", "surprise: real beside generated"]
     assert all("flat" in heading for heading in section.sounds)
     captions = [sound.caption for sound in next(iter(section.sounds.values()))]
-    assert captions == [f"{kind} {n}" for kind in ("real", "generated") for n in (1, 2, 3)]
+    assert captions == [f"{kind} {n}" for n in (1, 2, 3) for kind in ("real", "generated")]
     assert all(sound.mp3 for sounds in section.sounds.values() for sound in sounds)
     assert set(section.figures) == {"real-and-dcgan", "losses-dcgan"}
 

@@ -1,5 +1,6 @@
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -105,8 +106,13 @@ def test_report_page(done):
     assert "cannot prove anything" in page
     assert "synthetic voices" in page
     assert "usable clips of" in page
-    assert page.count("<img") == len(list((done / "figures").glob("*.png")))
-    assert page.count("<audio") == 2 * 3
+    # Six wrong predictions, and real and generated sounds of one class.
+    assert page.count("<img") == len(list((done / "figures").glob("*.png"))) + 6
+    assert page.count("<audio") == 6 + 2 * 3
+    links = re.findall(r'href="([^#].*?)"', page)
+    assert {"tables/arms.csv", "../models/demo/1", "manifest.csv"} <= set(links)
+    assert all((done / link).exists() for link in links)
+    assert any(link.endswith("model-card.md") for link in links)
 
 
 def test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again(done, capfd):
