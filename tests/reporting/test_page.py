@@ -67,6 +67,15 @@ def test_summary_and_warnings_come_before_the_sections(tmp_path):
     assert page.index("The answer.") < page.index("Beware.") < page.index("<section id")
 
 
+def test_of_many_warnings_the_first_are_open(tmp_path):
+    warnings = [f"Warning {number}." for number in range(11)]
+    write_report(tmp_path / "report.html", "", "", warnings, [])
+    page = (tmp_path / "report.html").read_text("utf-8")
+    before, folded = page.split("<details><summary>3 more</summary>")
+    assert [number for number in range(11) if f"Warning {number}." in before] == [*range(8)]
+    assert "Warning 10." in folded
+
+
 def test_contents_link_to_every_section(tmp_path):
     sections = [Section(title) for title in ("One", "Two & a half", "Three")]
     write_report(tmp_path / "report.html", "", "", [], sections)

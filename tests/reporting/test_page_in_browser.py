@@ -84,6 +84,17 @@ def test_nothing_overflows_or_is_too_small_on_any_screen(crowded, layout_of, wid
     assert found["scale"] >= 90
 
 
+@pytest.mark.parametrize(("width", "position"), [(390, "static"), (1280, "sticky")])
+def test_a_first_column_stays_in_place_if_there_is_room(new_page, tmp_path, width, position):
+    rows = [["a_speaker_with_a_very_long_name", *["50.0 [40.0, 60.0]"] * 12]]
+    section = Section("s", tables=[Table(["UAR", *"abcdefghijkl"], rows)])
+    write_report(tmp_path / "report.html", "", "", [], [section])
+    opened = new_page(width)
+    opened.goto((tmp_path / "report.html").as_uri())
+    first = opened.locator("tbody td").first
+    assert first.evaluate("cell => getComputedStyle(cell).position") == position
+
+
 def test_what_is_folded_is_printed(crowded, new_page):
     opened = new_page()
     opened.goto(crowded.as_uri())
