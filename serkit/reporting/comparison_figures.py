@@ -97,7 +97,7 @@ def recalls(recalls_by_arm: Mapping[str, Mapping[str, float]], rare: Sequence[st
         label.replace("_", "\n") + ("\n(rare)" if label in rare else "") for label in classes
     ]
     longest = max(len(line) for text in tick_labels for line in text.splitlines())
-    cell = max(0.5, 0.1 + 0.075 * longest)
+    cell = max(0.5, 0.08 + 0.06 * longest)
     figure, axes = one_panel(1.6 + cell * len(classes), 1.1 + 0.3 * len(recalls_by_arm))
     texts = [
         ["" if np.isnan(recall) else f"{100 * recall:.0f}" for recall in row] for row in fractions
