@@ -6,6 +6,7 @@ from pathlib import Path
 
 from serkit.cli.arguments import field_values
 from serkit.errors import InputError
+from serkit.export.versions import MODEL_CARD
 
 FORMATS = ("litert", "onnx")
 _RUN_OPTIONS = ("arm", "coverage", "accuracy", "cache", "classifier", "fold")
@@ -119,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
         version = _export_files(options)
     print(
         f"{version}\n"
-        f"what it is: {version / 'assets.extra' / 'model-card.md'}\n"
+        f"what it is: {version / MODEL_CARD}\n"
         f"try it:     serkit predict {version} FILE.wav\n"
         f"serve it:   serkit serve {version.parent}"
     )

@@ -18,6 +18,7 @@ from serkit.cli.config import add_config, record_command
 from serkit.cli.output import add_dry_run, add_output, print_json, progress_of
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.errors import InputError
+from serkit.export.versions import MODEL_CARD
 from serkit.files import read_json_object
 
 
@@ -106,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     if version.suffix == ".keras":
         return 0
     progress.say(
-        f"what it is: {version / 'assets.extra' / 'model-card.md'}\n"
+        f"what it is: {version / MODEL_CARD}\n"
         f"try it:     serkit predict {version} FILE.wav\n"
         f"serve it:   serkit serve {version.parent}"
     )

@@ -5,7 +5,7 @@ Results on the built-in corpus say nothing about real speech, and every report o
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import soxr
 from serkit.datasets import cremad, ravdess, savee, tess
 from serkit.datasets.corpus_info import mark_as_synthetic
 from serkit.datasets.voice import SAMPLE_RATE, Manner, Voice, speak
-from serkit.errors import check_range
+from serkit.errors import check_choice, check_range
 from serkit.files import replacing
 from serkit.seeds import derive_seed
 
@@ -140,10 +140,40 @@ def _write_take(folder: Path, take: _Take, settings: SyntheticSettings) -> None:
     if path.exists():
         return
     # In memory first: libsndfile does not say that a disk is full.
-    wav, rate = io.BytesIO(), _RATES[take.corpus]
-    soundfile.write(wav, _synthesise_take(take, settings), rate, "PCM_16", format="WAV")
+    content = _wav_bytes(_synthesise_take(take, settings), _RATES[take.corpus])
     with replacing(path) as partial:
-        partial.write_bytes(wav.getvalue())
+        partial.write_bytes(content)
+
+
+def _wav_bytes(waveform: npt.NDArray[Any], rate: int) -> bytes:
+    wav = io.BytesIO()
+    soundfile.write(wav, waveform, rate, "PCM_16", format="WAV")
+    return wav.getvalue()
+
+
+def synthesise_clip(emotions: Sequence[str]) -> bytes:
+    """Synthesise a voice that is not in the built-in corpus, with one utterance per emotion.
+
+    Args:
+        emotions: keys of :data:`MANNERS`, at least one; the utterances follow each other.
+
+    Returns:
+        A WAV file of 16 bits, one channel and 16 kHz; always the same for the same emotions.
+
+    Raises:
+        InputError: if an emotion is not in :data:`MANNERS`.
+
+    Example:
+        >>> synthesise_clip(["angry", "sad"])[:4]
+        b'RIFF'
+    """
+    settings, waves = SyntheticSettings(), []
+    for number, emotion in enumerate(emotions):
+        check_choice("emotions", emotion, tuple(MANNERS))
+        path = f"example/{emotion}/{number}.wav"
+        take = _Take(path, "crema-d", "example", True, emotion, True, f"example {number}")
+        waves.append(_synthesise_take(take, settings))
+    return _wav_bytes(np.concatenate(waves), _RATES["crema-d"])
 
 
 def _plan(settings: SyntheticSettings) -> Iterator[_Take]:

@@ -6,11 +6,11 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from serkit.export.versions import MODEL_CARD
 from serkit.serving.server.access import Access
 from serkit.serving.server.http import (
     HttpError,
@@ -28,6 +29,7 @@ from serkit.serving.server.http import (
     json_response,
     read_body,
 )
+from serkit.serving.server.page_files import card_response, example_response, page_response
 from serkit.serving.server.rest_json import (
     check_example_count,
     read_document,
@@ -240,26 +242,6 @@ def _name_and_version(match: re.Match) -> tuple[str, int | None]:
     return unquote(match["name"]), int(digits) if digits else None
 
 
-_PAGE_MEDIA_TYPES = {
-    "index.html": "text/html",
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "drawing.js": "text/javascript",
-    "sound.js": "text/javascript",
-    "recorder.js": "text/javascript",
-}
-# Headers that let the page load nothing from other servers.
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; img-src 'self' data:; media-src 'self' blob:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
-
-
 def build_app(service: Service) -> Starlette:
     """Build the server: TF Serving's REST API, health checks, metrics, and a demo page.
 
@@ -290,7 +272,8 @@ def build_app(service: Service) -> Starlette:
 
         async def answer(request: Request) -> Response:
             try:
-                return respond(request)
+                # In a thread: reading a file and synthesising an example clip take time.
+                return await run_in_threadpool(respond, request)
             except HttpError as error:
                 return error_response(error, request, service.settings.max_bytes)
 
@@ -305,8 +288,10 @@ def build_app(service: Service) -> Starlette:
         return content_response(service.metrics.text(), service.metrics.content_type)
 
     responses = {
-        "/": lambda request: _page_response("index.html"),
-        "/page/{name}": lambda request: _page_response(request.path_params["name"]),
+        "/": lambda request: page_response("index.html"),
+        "/page/{name}": lambda request: page_response(request.path_params["name"]),
+        "/examples/{name}": lambda request: example_response(request.path_params["name"]),
+        "/model-card.md": lambda request: card_response(service.newest().path),
         "/healthz": lambda request: json_response({"status": "alive"}),
         "/readyz": lambda request: _readiness_response(service),
         "/metrics": lambda request: metrics_response(),
@@ -335,14 +320,7 @@ def _details_response(service: Service) -> Response:
         "name": service.name,
         "version": version.number,
         "max_bytes": service.settings.max_bytes,
+        "max_examples": service.settings.queue,
+        "has_card": (version.path / MODEL_CARD).is_file(),
     }
     return json_response({**version.details, "serving": serving})
-
-
-def _page_response(name: str) -> Response:
-    if name not in _PAGE_MEDIA_TYPES:
-        raise HttpError(404, f"Not Found: /page/{name}")
-    content = resources.files("serkit.serving.server").joinpath("page", name).read_bytes()
-    response = content_response(content, f"{_PAGE_MEDIA_TYPES[name]}; charset=utf-8")
-    response.headers.update(_PAGE_HEADERS)
-    return response

@@ -1,98 +1,58 @@
-// The page: sends a recording to the server and shows the prediction.
+// The page: what is recorded or chosen is sent to the server, and its predictions are shown.
 
-import { drawSpectrogram, drawWave } from "./drawing.js";
-import { decode, isWav, record, toBase64, writeWav } from "./sound.js";
+import { clock, drawImage, drawWave, drawWindows, showTimes, spectrogramImage } from "./drawing.js";
+import {
+  curlLine, enroll, loadModel, model, predictRecordings, request, setToken, token,
+  voice,
+} from "./server.js";
+import { decode, record, toBase64, writeWav } from "./sound.js";
+import { addRow, cells, clearRows, element, saveCsv, summary, word } from "./table.js";
+import { LONG_SECONDS, predictWindows, toMoments } from "./timeline.js";
+import { showPrediction, showVerdict } from "./verdict.js";
 
-const element = id => document.getElementById(id);
-const percent = fraction => `${(100 * fraction).toFixed(fraction < 0.0995 ? 1 : 0)}\u00a0%`;
-// The content of model.json.
-let model = null;
-// The token that the server asks for; empty if it asks for none.
-let token = "";
-// The waveform and the spectrogram on the page, kept to be drawn again in another size or colour.
-let drawn = { samples: null, frames: null };
-// Recordings of a speaker, as base64, and what the model found out about the voice; and whether
-// further recordings are enrolled.
-let voice = { recordings: [], speaker: null, isEnrolling: false };
-// Number of the latest recording. The prediction of an earlier one is not shown.
+// The recording on the page, kept to be drawn again in another size or colour; null if there is
+// none. `windows` is empty unless it is long.
+let drawn = null;
+// Whether further recordings are enrolled.
+let isEnrolling = false;
+// What the tables hold, for their CSV files: a name, and predictions with a file.
+const tables = { files: null, moments: null };
+// Number of the latest choice of the user. The predictions of an earlier one are not shown.
 let latestNumber = 0;
-
-/** Request an address of the server; return the JSON value of the response or throw its error. */
-async function request(address, options = {}) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const response = await fetch(address, { ...options, headers });
-  // After another start the server may ask for a token, or for another one.
-  element("access").hidden = response.status !== 401;
-  const text = await response.text();
-  try {
-    const value = JSON.parse(text);
-    if (response.ok) return value;
-    throw new Error(value.error);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new Error(`the server answered ${response.status} ${text.slice(0, 100)}`);
-  }
-}
-
-/** Return the outputs of a signature, a row for each instance. */
-async function predict(signature, ...instances) {
-  const address = `v1/models/${encodeURIComponent(model.serving.name)}:predict`;
-  const body = JSON.stringify({ signature_name: signature, instances });
-  const answer = await request(address, { method: "POST", body });
-  return answer.predictions;
-}
-
-/** Predict a recording, of the enrolled speaker if there is one. */
-async function predictRecording(content) {
-  const file = { b64: content };
-  const [prediction] = voice.speaker
-    ? await predict("enrolled", { wav_bytes: file, speaker: voice.speaker })
-    : await predict("serving_default", file);
-  return prediction;
-}
-
-/** Estimate the voice of the speaker from a further recording. */
-async function enroll(content) {
-  const recordings = [...voice.recordings, content];
-  // -1 where the model has no such class.
-  const neutral = (model.classes ?? []).indexOf("neutral");
-  const rows = await predict("enroll", ...recordings.map(recording =>
-    ({ wav_bytes: { b64: recording }, class_number: neutral })));
-  const { speaker, status } = rows.at(-1);
-  if (status) throw new Error(status);
-  voice = { ...voice, recordings, speaker };
-}
 
 function showVoice() {
   const count = voice.recordings.length;
   const used = `${count} recording${count === 1 ? "" : "s"}`;
   const kind = (model.classes ?? []).includes("neutral")
     ? "three sentences in a neutral voice" : "five sentences with various emotions";
-  element("enroll").textContent = voice.isEnrolling ? "Done" : "Adapt to a voice";
-  element("enroll").setAttribute("aria-pressed", String(voice.isEnrolling));
+  element("enroll").textContent = isEnrolling ? "Done" : "Adapt to a voice";
+  element("enroll").setAttribute("aria-pressed", String(isEnrolling));
   element("forget").hidden = !count;
-  element("voice-state").textContent = voice.isEnrolling
-    ? `Record or choose ${kind}, one at a time. So far: ${count}.`
+  element("voice-state").textContent = isEnrolling
+    ? `Record or choose ${kind}. So far: ${count}.`
     : count ? `Adapted to a voice by ${used}. Further recordings must be of this speaker.` : "";
 }
 
 async function start() {
   try {
-    model = await request("model.json");
-    const address = `v1/models/${encodeURIComponent(model.serving.name)}/metadata`;
-    const answer = await request(address);
-    const signatures = answer.metadata.signature_def.signature_def;
-    element("voice").hidden = !("enrolled" in signatures);
-    model.hasSpectrograms = "spectrogram" in (signatures.features?.outputs ?? {});
+    const signatures = await loadModel();
+    element("access").hidden = true;
+    element("voice").hidden = !signatures.includes("enrolled");
   } catch (error) {
+    // After another start the server may ask for a token, or for another one.
+    element("access").hidden = error.status !== 401;
     element("model").textContent = `No model: ${error.message}`;
-    if (!element("access").hidden) return;
     // The model is being loaded, or the server is being restarted: try again.
-    setTimeout(start, 2000);
+    if (error.status !== 401) setTimeout(start, 2000);
     return;
   }
   element("model").textContent = `Model ${model.serving.name}, version ${model.serving.version}` +
     (model.classes ? `: ${model.classes.join(", ")}` : "");
+  element("card").hidden = !model.serving.has_card;
+  element("curl").textContent = curlLine();
+  element("with-token").hidden = !token;
+  element("copy").hidden = !navigator.clipboard;
+  element("ask").hidden = false;
   const canRecord = Boolean(navigator.mediaDevices?.getUserMedia);
   element("record").disabled = !canRecord;
   if (!canRecord)
@@ -104,125 +64,203 @@ function hint(text) {
   element("hint").textContent = text;
 }
 
-/** Show the answer in large letters, an explanation beside it, and a note on the file. */
-function showVerdict(kind, text, beside = "", note = "") {
-  element("verdict").hidden = false;
-  element("verdict").dataset.kind = kind;
-  element("answer").textContent = text;
-  element("beside").textContent = beside;
-  element("note").textContent = note;
-}
-
-/** Fill a list with a bar for each name and its fraction in [0, 1]. */
-function showBars(list, fractions) {
-  list.replaceChildren(...fractions.map(([name, fraction]) => {
-    const row = document.createElement("li");
-    const [label, track, value] = ["name", "track", "value"].map(kind => {
-      const cell = document.createElement("span");
-      cell.className = kind;
-      row.append(cell);
-      return cell;
-    });
-    label.textContent = name;
-    value.textContent = percent(fraction);
-    const bar = document.createElement("span");
-    bar.style.width = `${100 * Math.max(0, Math.min(1, fraction))}%`;
-    track.append(bar);
-    track.setAttribute("aria-hidden", "true");
-    return row;
-  }));
-}
-
-function showPrediction(prediction) {
-  if (prediction.status) {
-    showVerdict("refused", "This recording cannot be used", prediction.status);
-    element("numbers").hidden = true;
-    return;
-  }
-  const probabilities = prediction.probabilities ?? [];
-  const names = model.classes ?? probabilities.map((_, n) => `class ${n}`);
-  const ranked = probabilities.map((value, n) => [names[n], value]).sort((a, b) => b[1] - a[1]);
-  const [label, probability] = ranked[0];
-  const note = prediction.note ? `About the file: ${prediction.note}` : "";
-  if (prediction.abstain) {
-    const guess = `The most probable guess: ${label}, ${percent(probability)}`;
-    showVerdict("abstain", "I do not know", guess, note);
-  } else showVerdict("answer", label, `with a probability of ${percent(probability)}`, note);
-  showBars(element("bars"), ranked);
-  const uncertainties = [
-    ["Entropy", prediction.entropy], ["Disagreement", prediction.mutual_information],
-  ].filter(([, value]) => typeof value === "number");
-  const maxEntropy = Math.log(probabilities.length);
-  showBars(element("shares"), uncertainties.map(([name, value]) => [name, value / maxEntropy]));
-  element("unsure").hidden = !uncertainties.length;
-  element("numbers").hidden = false;
+/** Show a fraction of the work in the progress bar; hide the bar if it is 0 or 1. */
+function showProgress(fraction) {
+  element("progress").hidden = fraction === 0 || fraction === 1;
+  element("progress").value = fraction;
 }
 
 function draw() {
-  element("wave-figure").hidden = !drawn.samples;
-  element("spectrogram").hidden = !drawn.frames;
-  if (drawn.samples) drawWave(element("wave"), drawn.samples);
-  if (drawn.frames) drawSpectrogram(element("spectrogram"), drawn.frames);
+  if (!drawn) return;
+  const { sound, image, windows } = drawn;
+  drawWave(element("wave"), sound.samples);
+  drawImage(element("spectrogram"), image);
+  if (windows.length)
+    drawWindows(element("windows"), windows, windows[0].prediction.probabilities.length);
 }
 
-function showCaptions(name, sound) {
-  const duration = sound ? `, ${(sound.samples.length / sound.rate).toFixed(1)} s` : "";
-  element("wave-caption").textContent = `${name}${duration}`;
-  const spec = model.spec;
-  const seconds = spec && ((spec.frames - 1) * spec.hop + spec.window) / spec.sample_rate;
-  element("spectrogram-caption").textContent = !model.hasSpectrograms
-    ? "This model has no signature that shows what it looks at."
-    : !drawn.frames ? "" : "What the network looks at, loud is bright" + (spec
-      ? `: ${seconds.toFixed(1)} s, ${spec.low_hz} to ${spec.high_hz} Hz from bottom to top.` : ".");
+/** Show a recording: its sound, and its drawings along one axis of time. */
+function showSound(sound, file, name) {
+  const { samples, rate } = sound;
+  const seconds = samples.length / rate;
+  const { low_hz: low = 0, high_hz: high = (model.spec?.sample_rate ?? 16_000) / 2 } =
+    model.spec ?? {};
+  drawn = { sound, image: spectrogramImage(samples, rate, low, high), windows: [] };
+  URL.revokeObjectURL(element("player").src);
+  element("player").src = URL.createObjectURL(file);
+  element("pictures").hidden = false;
+  element("wave-caption").textContent = `${name}, ${seconds.toFixed(1)} s`;
+  element("spectrogram-caption").textContent =
+    `Waveform and spectrogram: ${low} to ${high} Hz from bottom to top (mel scale), loud is bright.`;
+  element("hertz").firstElementChild.textContent = `${high} Hz`;
+  element("hertz").lastElementChild.textContent = `${low} Hz`;
+  element("classes").hidden = element("windows").hidden = true;
+  showTimes(element("times"), seconds);
+  draw();
+}
+
+/** Show windows of the recording below its spectrogram. */
+function showWindows(windows) {
+  drawn.windows = windows;
+  const { probabilities } = windows[0].prediction;
+  const names = model.classes ?? probabilities.map((_, n) => `class ${n}`);
+  element("classes").replaceChildren(...[...names, "abstains"].map(name => {
+    const row = document.createElement("li");
+    row.textContent = row.title = name;
+    return row;
+  }));
+  element("windows").style.height = `${1.4 * (names.length + 1)}rem`;
+  element("classes").hidden = element("windows").hidden = false;
+  draw();
+}
+
+/** Show the moments of a long recording, and how long each emotion lasts. */
+function showMoments(windows, name) {
+  const { samples, rate } = drawn.sound;
+  const seconds = samples.length / rate;
+  const moments = toMoments(windows);
+  const sums = summary(moments.map(({ from, to, prediction }) =>
+    [word(prediction), (to - from) * seconds]), "\u00a0s");
+  showVerdict("timeline", "The emotion changes over time", { beside: sums,
+    note: `This recording has ${Math.round(seconds)} seconds. Its moments are below.` });
+  if (moments.length === 1) element("answer").textContent = "The same over all of the time";
+  clearRows("moments");
+  for (const { from, to, prediction } of moments) {
+    const text = `${clock(from * seconds)} to ${clock(to * seconds)}`;
+    addRow("moments", text, "Play from here", () => {
+      element("player").currentTime = from * seconds;
+      element("player").play();
+    }, cells(prediction));
+  }
+  tables.moments = [`${name}.timeline.csv`, windows.map(({ start, end, prediction }) =>
+    ({ file: name, start, end, ...prediction }))];
+  element("moments").hidden = false;
+}
+
+/** Hide what is shown of the recording before. */
+function clearRecording() {
+  drawn = null;
+  for (const id of ["numbers", "pictures", "moments"]) element(id).hidden = true;
 }
 
 /**
- * Predict a recording and show the prediction.
+ * Decode a file; return its sound, null if the browser cannot decode it, and the file to send.
  *
- * A WAV file is sent unchanged. Another file is sent as a WAV file of what the browser decodes.
+ * A WAV file is sent unchanged, another file as a WAV file of what the browser decodes. A file that
+ * it cannot decode is sent unchanged, too; the model reports the problem.
  */
-async function showRecording(blob, name) {
+async function read(blob) {
+  const sound = await decode(blob);
+  return { sound, file: sound && !sound.isWav ? writeWav(sound.samples, sound.rate) : blob };
+}
+
+/** Encode a file for a request. */
+function encode(file) {
+  if (file.size * 4 / 3 + 200 > model.serving.max_bytes)
+    throw new Error("the recording is too long for this server");
+  return toBase64(file);
+}
+
+/** Run what the user chose last: not after a later choice, and with errors shown on the page. */
+async function run(text, work) {
   const number = ++latestNumber;
   element("verdict").setAttribute("aria-busy", "true");
-  hint(`Listening to ${name} …`);
+  hint(text);
+  showProgress(0);
   try {
-    const sound = await decode(blob);
-    // A file that the browser cannot decode is sent unchanged; the model reports the problem.
-    const sentFile = sound && !(await isWav(blob)) ? writeWav(sound.samples, sound.rate) : blob;
-    const content = await toBase64(sentFile);
-    if (content.length + 100 > model.serving.max_bytes)
-      throw new Error(`${name} is too long for this server`);
-    if (voice.isEnrolling) {
-      await enroll(content);
-      showVoice();
-      if (number === latestNumber) hint("");
-      return;
-    }
-    const prediction = await predictRecording(content);
-    if (number !== latestNumber) return;
-    drawn = { samples: sound?.samples ?? null, frames: null };
-    showPrediction(prediction);
-    URL.revokeObjectURL(element("player").src);
-    element("player").src = URL.createObjectURL(sentFile);
-    element("player").hidden = !sound;
-    element("pictures").hidden = !sound;
-    if (sound && !prediction.status && model.hasSpectrograms) {
-      const [features] = await predict("features", { b64: content });
-      if (number !== latestNumber) return;
-      // A single output has no name in the answer.
-      drawn.frames = features.spectrogram ?? features;
-    }
-    showCaptions(name, sound);
-    draw();
-    hint("");
+    await work(() => number === latestNumber);
   } catch (error) {
     if (number !== latestNumber) return;
-    showVerdict("refused", "There is no answer", error.message);
-    element("numbers").hidden = element("pictures").hidden = true;
-    hint("");
+    clearRecording();
+    showVerdict("refused", "There is no answer", { beside: error.message });
+    element("access").hidden = error.status !== 401;
   } finally {
-    if (number === latestNumber) element("verdict").setAttribute("aria-busy", "false");
+    if (number === latestNumber) {
+      hint("");
+      showProgress(0);
+      element("verdict").setAttribute("aria-busy", "false");
+    }
   }
+}
+
+/** Predict a recording and show the prediction; of a long one, those of its windows. */
+const showRecording = (blob, name) => run(`Listening to ${name} …`, async isLatest => {
+  const { sound, file } = await read(blob);
+  if (!isLatest()) return;
+  if (sound && sound.samples.length > LONG_SECONDS * sound.rate) {
+    clearRecording();
+    element("verdict").hidden = true;
+    showSound(sound, file, name);
+    let windows;
+    for await (const found of predictWindows(sound)) {
+      if (!isLatest()) return;
+      ({ windows } = found);
+      showWindows(windows);
+      showProgress(found.done);
+    }
+    showMoments(windows, name);
+    return;
+  }
+  const [prediction] = await predictRecordings([await encode(file)]);
+  if (!isLatest()) return;
+  clearRecording();
+  showPrediction(prediction);
+  if (sound?.samples.length) showSound(sound, file, name);
+});
+
+/** Predict several files, and show them in a table. */
+const showFiles = files => run(`Listening to ${files.length} files …`, async isLatest => {
+  clearRecording();
+  clearRows("files");
+  element("verdict").hidden = true;
+  element("files").hidden = false;
+  element("files-summary").textContent = "";
+  const rows = [];
+  tables.files = ["predictions.csv", rows];
+  for (const blob of files) {
+    const { sound, file } = await read(blob);
+    let prediction;
+    try {
+      [prediction] = await predictRecordings([await encode(file)]);
+    } catch (error) {
+      prediction = { status: error.message };
+    }
+    if (!isLatest()) return;
+    rows.push({ file: blob.name, ...prediction });
+    const seconds = (sound?.samples.length ?? 0) / (sound?.rate ?? 1);
+    const note = seconds > LONG_SECONDS
+      ? `${Math.round(seconds)} s long: its name shows the emotion over time` : "";
+    const button = addRow("files", blob.name, "Show this file", async () => {
+      await showRecording(blob, blob.name);
+      element("verdict").scrollIntoView({ block: "nearest" });
+    }, cells(prediction, note));
+    // Until the last file: to show one would end the work.
+    button.disabled = true;
+    showProgress(rows.length / files.length);
+  }
+  for (const button of element("files").querySelectorAll("tbody button")) button.disabled = false;
+  element("files-summary").textContent =
+    `${files.length} files: ${summary(rows.map(row => [word(row), 1]))}`;
+});
+
+const enrollFiles = files => run("Listening to the voice …", async isLatest => {
+  for (const blob of files) {
+    const { file } = await read(blob);
+    await enroll(await encode(file));
+    if (isLatest()) showVoice();
+  }
+});
+
+/** Do what the user wants with chosen, dropped or recorded files. */
+function take(files, name = "") {
+  if (!model || !files.length) return;
+  if (isEnrolling) {
+    enrollFiles(files);
+    return;
+  }
+  element("files").hidden = true;
+  if (files.length > 1) showFiles(files);
+  else showRecording(files[0], name || files[0].name);
 }
 
 // Function that stops the recording; null if there is none.
@@ -248,7 +286,7 @@ async function toggleRecording() {
       button.textContent = "Record";
       button.setAttribute("aria-pressed", "false");
       element("level").hidden = true;
-      showRecording(wav, "the recording");
+      take([wav], "the recording");
     });
     button.textContent = "Stop";
     button.setAttribute("aria-pressed", "true");
@@ -263,24 +301,42 @@ async function toggleRecording() {
 
 element("access").addEventListener("submit", event => {
   event.preventDefault();
-  token = element("token").value.trim();
+  setToken(element("token").value.trim());
   start();
 });
 element("record").addEventListener("click", toggleRecording);
 element("enroll").addEventListener("click", () => {
-  voice.isEnrolling = !voice.isEnrolling;
+  isEnrolling = !isEnrolling;
   showVoice();
 });
 element("forget").addEventListener("click", () => {
-  voice = { ...voice, recordings: [], speaker: null };
+  Object.assign(voice, { recordings: [], speaker: null });
   showVoice();
   element("enroll").focus();
 });
 element("file").addEventListener("change", ({ target }) => {
-  const [file] = target.files;
-  if (model && file) showRecording(file, file.name);
+  take([...target.files]);
   // Without this, the browser would send no event if the user chooses the same file again.
   target.value = "";
+});
+element("examples").addEventListener("click", ({ target }) => {
+  if (!model || !target.value) return;
+  const name = `synthetic voice, ${target.textContent}`;
+  request(`examples/${target.value}`).then(response => response.blob())
+    .then(blob => take([blob], name), error => hint(`There is no example: ${error.message}`));
+});
+for (const id of Object.keys(tables))
+  element(id).querySelector(".save").addEventListener("click", () => saveCsv(...tables[id]));
+element("copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(element("curl").textContent);
+  element("copied").textContent = "Copied";
+});
+element("card").querySelector("a").addEventListener("click", async event => {
+  // A link carries no token.
+  if (!token) return;
+  event.preventDefault();
+  const card = await (await request("model-card.md")).blob();
+  open(URL.createObjectURL(card));
 });
 for (const kind of ["dragenter", "dragover"])
   addEventListener(kind, event => {
@@ -293,8 +349,7 @@ for (const kind of ["dragleave", "drop"])
     if (kind === "drop" || !event.relatedTarget) document.body.classList.remove("over");
   });
 addEventListener("drop", event => {
-  const [file] = event.dataTransfer.files;
-  if (model && file) showRecording(file, file.name);
+  take([...event.dataTransfer.files]);
 });
 addEventListener("resize", draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

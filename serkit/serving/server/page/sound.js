@@ -20,35 +20,50 @@ export function writeWav(samples, rate) {
   writeText(36, "data");
   view.setUint32(40, 2 * samples.length, true);
   samples.forEach((value, n) => {
-    const clipped = Math.max(-1, Math.min(1, value));
-    view.setInt16(44 + 2 * n, Math.round(clipped * 32767), true);
+    // The inverse of what decoders do: 16-bit samples of a file come out unchanged.
+    const level = Math.max(-32768, Math.min(32767, Math.round(value * 32768)));
+    view.setInt16(44 + 2 * n, level, true);
   });
   return new Blob([view], { type: "audio/wav" });
 }
 
-/** Decode a file in the browser: rate, and samples averaged over channels; null if it cannot. */
+/**
+ * Decode a file in the browser; null if it cannot.
+ *
+ * Returns samples averaged over channels, their rate, and whether the file is a WAV file, which is
+ * decoded at its own rate.
+ */
 export async function decode(blob) {
-  const context = new AudioContext();
+  const wavRate = await readWavRate(blob);
+  const isWav = wavRate !== null;
+  // The rates that every browser takes.
+  const rate = wavRate >= 8000 && wavRate <= 96_000 ? wavRate : 48_000;
   try {
+    const context = new OfflineAudioContext(1, 1, rate);
     const sound = await context.decodeAudioData(await blob.arrayBuffer());
     const samples = new Float32Array(sound.length);
     for (let channel = 0; channel < sound.numberOfChannels; channel++)
       sound.getChannelData(channel).forEach((value, n) => {
         samples[n] += value / sound.numberOfChannels;
       });
-    return { samples, rate: sound.sampleRate };
+    return { samples, rate, isWav };
   } catch {
     return null;
-  } finally {
-    context.close();
   }
 }
 
-/** Return whether the content of a file begins as that of a WAV file. */
-export async function isWav(blob) {
-  const header = new Uint8Array(await blob.slice(0, 12).arrayBuffer());
-  const text = String.fromCharCode(...header);
-  return ["RIFF", "RIFX", "RF64"].includes(text.slice(0, 4)) && text.slice(8) === "WAVE";
+/** Read the rate of a WAV file in Hz: 0 if its header has none, null if it is no WAV file. */
+async function readWavRate(blob) {
+  const view = new DataView(await blob.slice(0, 4096).arrayBuffer());
+  const text = offset => view.byteLength < offset + 4 ? "" : String.fromCharCode(
+    ...[0, 1, 2, 3].map(n => view.getUint8(offset + n)));
+  if (!["RIFF", "RIFX", "RF64"].includes(text(0)) || text(8) !== "WAVE") return null;
+  for (let offset = 12; offset + 16 <= view.byteLength;) {
+    if (text(offset) === "fmt ") return view.getUint32(offset + 12, true);
+    const size = view.getUint32(offset + 4, true);
+    offset += 8 + size + size % 2;
+  }
+  return 0;
 }
 
 /** Encode the bytes of a blob as base64. */
