@@ -1,7 +1,12 @@
 """The page in a browser: files, the microphone, what it says, and how it is used."""
 
 import base64
+import csv
+import io
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +14,16 @@ import pytest
 import requests
 import soundfile
 
+import serkit
+from serkit.serving.client import connect
+
 # As much in each third of the bands.
 CHORD = (300, 1000, 1500, 4000, 6000, 7000)
 
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory, tone) -> Path:
-    """Files by name: low.wav, chord.wav, bad.wav, high.flac, low.ogg, text.txt."""
+    """Files by name; long.wav has a low tone, a high tone and the chord, fifteen seconds in all."""
     folder = tmp_path_factory.mktemp("sounds")
     (folder / "low.wav").write_bytes(tone(200))
     (folder / "high.wav").write_bytes(tone(6000, 2))
@@ -25,6 +33,11 @@ def sounds(tmp_path_factory, tone) -> Path:
     soundfile.write(folder / "high.flac", np.stack([sine, sine], 1), 44_100)
     (folder / "bad.wav").write_bytes(b"RIFF\x24\0\0\0WAVE" + b"\0" * 40)
     (folder / "text.txt").write_text("<b>not a sound</b>")
+    (folder / "empty.wav").touch()
+    time = np.arange(96_000) / 16_000
+    waves = [np.sin(2 * np.pi * hertz * time) for hertz in (200, 6000)]
+    long = 0.3 * np.concatenate([*waves, chord / len(CHORD)])
+    soundfile.write(folder / "long.wav", np.stack([long, long], 1), 16_000)
     return folder
 
 
@@ -35,13 +48,34 @@ def _opened(page, address):
     return page
 
 
+@pytest.fixture(scope="module")
+def adaptive_server(start_server, adaptive_version) -> str:
+    return start_server(adaptive_version.parent)[0]
+
+
 @pytest.fixture
 def page(new_page, server):
     return _opened(new_page(), server)
 
 
-def _choose(page, path: Path) -> None:
-    page.set_input_files("#file", path)
+def _choose(page, *paths: Path) -> None:
+    page.set_input_files("#file", paths)
+
+
+def _rows(page, section: str) -> list[list[str]]:
+    """Return the texts of a table."""
+    return page.evaluate(
+        """section => [...document.querySelectorAll(`#${section} tbody tr`)].map(
+        row => [...row.cells].map(cell => cell.innerText))""",
+        section,
+    )
+
+
+def _saved(page, section: str) -> list[dict[str, str]]:
+    """Save a table as CSV, and return its rows."""
+    with page.expect_download() as download:
+        page.click(f"#{section} .save")
+    return list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
 
 
 def _drop(page, path: Path) -> None:
@@ -58,7 +92,7 @@ def _drop(page, path: Path) -> None:
 
 def _settled(page) -> dict:
     """Wait for the answer, and return what the page shows."""
-    page.locator("#verdict[aria-busy=false]").wait_for()
+    page.locator("#verdict[aria-busy=false]").wait_for(state="attached")
     return page.evaluate(
         """() => {
         const text = id => document.getElementById(id).innerText;
@@ -66,7 +100,10 @@ def _settled(page) -> dict:
         const rows = id => [...document.querySelectorAll(`#${id} li`)].map(
           row => [...row.children].map(cell => cell.innerText));
         const inked = id => { const c = document.getElementById(id);
-          const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+          // Chromium warns where a canvas itself is read several times.
+          const copy = new OffscreenCanvas(c.width, c.height).getContext("2d");
+          copy.drawImage(c, 0, 0);
+          const d = copy.getImageData(0, 0, c.width, c.height).data;
           return new Set(new Uint32Array(d.buffer)).size; };
         return {kind: document.getElementById("verdict").dataset.kind, answer: text("answer"),
           beside: text("beside"), note: text("note"),
@@ -124,9 +161,147 @@ def test_not_to_know_is_said_first_and_the_guess_is_small(page, sounds):
     seen = _settled(page)
     assert (seen["kind"], seen["answer"]) == ("abstain", "I do not know")
     assert seen["beside"].startswith("The most probable guess: ")
+    assert page.inner_text("#reason").startswith("The model abstains because")
     sizes = [float(_style(page, name, "fontSize")[:-2]) for name in ("#answer", "#beside")]
     assert sizes[0] >= 1.5 * sizes[1]
     assert seen["numbers"]
+
+
+def _answered(page, **fields) -> None:
+    """Let all predictions of the page be these."""
+    row = {"abstain": False, "status": "", "note": "", "mutual_information": 0.0, **fields}
+    page.route(re.compile(":predict$"), lambda route: route.fulfill(json={"predictions": [row]}))
+
+
+def test_the_size_of_the_label_follows_its_probability(page, sounds):
+    sizes = []
+    for probabilities in ([0.24, 0.38, 0.38], [0.05, 0.0, 0.95]):
+        _answered(page, probabilities=probabilities, entropy=0.5)
+        _choose(page, sounds / "low.wav")
+        assert _settled(page)["kind"] == "answer"
+        sizes.append(float(_style(page, "#answer", "fontSize")[:-2]))
+    assert sizes[1] > 1.6 * sizes[0]
+    assert (
+        page.inner_text("#next")
+        == "Next: angry 5.0\N{NO-BREAK SPACE}%, happy 0.0\N{NO-BREAK SPACE}%"
+    )
+
+
+def test_an_abstention_says_which_limit_was_passed(new_page, server, sounds):
+    page = new_page()
+    answers = {"threshold": 0.5 * np.log(3), "ood_threshold": 2.0}
+    details = requests.get(f"{server}model.json", timeout=10).json() | {"answers": answers}
+    page.route(re.compile("model.json$"), lambda route: route.fulfill(json=details))
+    _opened(page, server)
+    for fraction, reason in ((0.8, "80\N{NO-BREAK SPACE}% of its maximum"), (0.4, "unlike all")):
+        entropy = fraction * np.log(3)
+        _answered(page, probabilities=[0.2, 0.3, 0.5], entropy=entropy, abstain=True)
+        _choose(page, sounds / "low.wav")
+        assert _settled(page)["kind"] == "abstain"
+        assert reason in page.inner_text("#reason")
+
+
+def test_several_files_are_a_table_that_can_be_saved(page, sounds):
+    names = ["low.wav", "chord.wav", "long.wav", "text.txt", "empty.wav"]
+    _choose(page, *(sounds / name for name in names))
+    page.get_by_text("5 files: ").wait_for()
+    rows = _rows(page, "files")
+    assert [row[0] for row in rows] == names
+    assert rows[0][1] == "angry"
+    assert rows[1][1] == "abstains"
+    assert rows[1][3].startswith("most probable: ")
+    assert rows[2][3].startswith("15 s long")
+    assert [row[1] for row in rows[3:]] == ["cannot be used"] * 2
+    saved = _saved(page, "files")
+    assert [row["file"] for row in saved] == names
+    assert [row["abstain"] for row in saved] == [
+        "False",
+        "True",
+        saved[2]["abstain"],
+        "True",
+        "True",
+    ]
+    assert list(saved[0])[-4:] == ["problem", "p_angry", "p_happy", "p_sad"]
+    assert rows[0][2] == f"{100 * float(saved[0]['p_angry']):.0f}\N{NO-BREAK SPACE}%"
+    assert saved[4]["problem"] == "the file is empty"
+    # A file of the table is shown, and the table stays.
+    page.get_by_role("button", name="low.wav").click()
+    page.locator("#verdict[data-kind=answer]").wait_for()
+    assert _settled(page)["caption"] == "low.wav, 3.0 s"
+    assert page.is_visible("#files")
+
+
+def test_a_long_recording_has_the_windows_of_a_timeline(new_page, adaptive_server, sounds):
+    page = _opened(new_page(), adaptive_server)
+    _choose(page, sounds / "long.wav")
+    page.locator("#moments").wait_for()
+    with connect(f"{adaptive_server}v1/models/mine") as client:
+        expected = list(serkit.timeline(client, sounds / "long.wav"))
+    saved = _saved(page, "moments")
+    assert len(saved) == len(expected) == 13
+    for row, moment in zip(saved, expected, strict=True):
+        assert (float(row["start"]), float(row["end"])) == (moment.start, moment.end)
+        assert (row["label"], row["abstain"]) == (moment.label, str(moment.abstain))
+        assert float(row["p_sad"]) == pytest.approx(moment.probabilities["sad"], abs=1e-4)
+
+
+def test_windows_of_one_emotion_are_a_moment(page, sounds):
+    _choose(page, sounds / "long.wav")
+    page.locator("#moments").wait_for()
+    assert _settled(page)["kind"] == "timeline"
+    moments = _rows(page, "moments")
+    assert [row[1] for row in moments if row[1] != "abstains"] == ["angry", "sad"]
+    assert moments[0][0].startswith("0:00 – 0:0")
+    assert moments[-1][1] == "abstains"
+    assert moments[-1][0].endswith("0:15")
+    page.locator("#moments tbody button").last.click()
+    assert page.evaluate("document.getElementById('player').currentTime") > 9
+
+
+def test_drawings_share_one_axis(page, sounds):
+    _choose(page, sounds / "long.wav")
+    page.locator("#moments").wait_for()
+    edges = page.evaluate(
+        """["wave", "spectrogram", "windows", "times"].map(id => {
+        const box = document.getElementById(id).getBoundingClientRect();
+        return `${box.left} ${box.right}`; })"""
+    )
+    assert len(set(edges)) == 1
+    # The second sound, of 6000 Hz, is the first that is loud at the top of the spectrogram.
+    onset = page.evaluate(
+        """() => { const c = document.getElementById("spectrogram");
+        const height = Math.round(0.15 * c.height);
+        const reds = c.getContext("2d").getImageData(0, 0, c.width, height).data
+          .filter((_, n) => n % 4 === 0);
+        const columns = [...reds.keys()].filter(n => reds[n] > 200).map(n => n % c.width);
+        return 15 * Math.min(...columns) / c.width; }"""
+    )
+    assert onset == pytest.approx(6.0, abs=0.2)
+
+
+def test_examples_need_no_recording(page):
+    page.click("#examples button[value='angry.wav']")
+    page.locator("#pictures").wait_for()
+    assert _settled(page)["kind"] in ("answer", "abstain")
+    page.click("#examples button[value='several.wav']")
+    page.locator("#moments").wait_for()
+    assert page.inner_text("#wave-caption").startswith("synthetic voice, several in a row")
+
+
+def test_the_line_for_a_shell_works(page, sounds, tmp_path):
+    if not shutil.which("curl"):
+        pytest.skip("no curl")
+    shutil.copy(sounds / "high.wav", tmp_path / "speech.wav")
+    line = page.locator("#curl").text_content()
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, check=True)
+    assert json.loads(done.stdout)["predictions"][0]["label"] == "sad"
+
+
+def test_the_model_card_is_linked(new_page, adaptive_server):
+    page = _opened(new_page(), adaptive_server)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Model card").click()
+    assert opened.value.locator("body").text_content().startswith("# mine, version 1")
 
 
 @pytest.mark.parametrize("name", ["bad.wav", "text.txt"])
@@ -170,9 +345,8 @@ def test_files_are_reached_by_the_keyboard_and_answers_are_announced(page):
     assert verdict.get_attribute("aria-atomic") == "true"
 
 
-def test_a_voice_is_enrolled_by_neutral_sentences(new_page, start_server, adaptive_version, sounds):
-    address, *_ = start_server(adaptive_version.parent)
-    page = _opened(new_page(), address)
+def test_a_voice_is_enrolled_by_neutral_sentences(new_page, adaptive_server, sounds):
+    page = _opened(new_page(), adaptive_server)
     calls = []
     page.on("request", lambda request: calls.append(request.post_data_json or {}))
 
@@ -211,11 +385,45 @@ def test_a_voice_is_enrolled_by_neutral_sentences(new_page, start_server, adapti
     assert signatures()[-1] == "serving_default"
 
 
-@pytest.mark.parametrize(("width", "dark"), [(360, False), (900, True), (360, True)])
-def test_on_a_phone_and_in_the_dark(new_page, server, sounds, width, dark):
+# Words that are on two lines, also those of a label that is cut at a letter.
+_BROKEN_WORDS = """() => {
+    const broken = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const node = texts.currentNode;
+      // Names of files and the line for a shell may be broken anywhere.
+      if (node.parentElement.closest("pre, #files th button") ||
+          !node.parentElement.checkVisibility()) continue;
+      for (const { 0: word, index } of node.data.matchAll(/[\\p{L}\\d%]+/gu)) {
+        const range = document.createRange();
+        range.setStart(node, index);
+        range.setEnd(node, index + word.length);
+        if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1)
+          broken.push(word);
+      }
+    }
+    return broken; }"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_readable_at_all_widths_in_light_and_dark(new_page, server, sounds, width, dark):
     page = _opened(new_page(width, dark), server)
-    _choose(page, sounds / "chord.wav")
-    assert not _settled(page)["wide"]
+    page.evaluate("document.getElementById('ask').open = true")
+    several = [sounds / name for name in ("low.wav", "chord.wav", "long.wav", "text.txt")]
+    for paths in (
+        [],
+        ["low.wav"],
+        ["chord.wav"],
+        ["text.txt"],
+        ["empty.wav"],
+        ["long.wav"],
+        several,
+    ):
+        if paths:
+            _choose(page, *(sounds / path for path in paths))
+            page.locator("#hint:empty").wait_for(state="attached")
+        assert not _settled(page)["wide"], paths
+        assert page.evaluate(_BROKEN_WORDS) == [], paths
     ground = "rgb(16, 21, 28)" if dark else "rgb(255, 255, 255)"
     assert _style(page, "body", "backgroundColor") == ground
 

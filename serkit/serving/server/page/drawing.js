@@ -17,23 +17,28 @@ function prepare(canvas) {
   return [canvas.getContext("2d"), canvas.width, canvas.height];
 }
 
-/** Draw samples in [-1, 1]: each column of pixels spans from its lowest to its highest sample. */
+/**
+ * Draw samples, scaled so that their highest amplitude fills nine tenths of the height: each column of pixels spans from its lowest to
+ * its highest sample.
+ */
 export function drawWave(canvas, samples) {
   const [context, width, height] = prepare(canvas);
   context.fillStyle = colourOf("--line");
   context.fillRect(0, Math.floor(height / 2), width, 1);
   context.fillStyle = colourOf("--mark");
   const step = samples.length / width;
+  const peak = samples.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0) || 1;
+  const scale = 0.9 / peak;
   for (let x = 0; x < width; x++) {
-    let low = 1, high = -1;
+    let low = peak, high = -peak;
     const end = Math.max(Math.floor((x + 1) * step), Math.floor(x * step) + 1);
     for (let n = Math.floor(x * step); n < end && n < samples.length; n++) {
       low = Math.min(low, samples[n]);
       high = Math.max(high, samples[n]);
     }
     if (high < low) continue;
-    const top = Math.round((1 - high) / 2 * height);
-    context.fillRect(x, top, 1, Math.max(1, Math.round((1 - low) / 2 * height) - top));
+    const top = Math.round((1 - high * scale) / 2 * height);
+    context.fillRect(x, top, 1, Math.max(1, Math.round((1 - low * scale) / 2 * height) - top));
   }
 }
 
@@ -111,6 +116,8 @@ export function showTimes(list, seconds) {
     const mark = document.createElement("span");
     mark.textContent = step < 1 ? `${time.toFixed(1)} s` : clock(time);
     mark.style.left = `${100 * time / seconds}%`;
+    // The text of a mark at the end is left of it.
+    mark.className = time > 0.95 * seconds ? "last" : "";
     list.append(mark);
   }
 }

@@ -121,12 +121,19 @@ function showMoments(windows, name) {
   const moments = toMoments(windows);
   const sums = summary(moments.map(({ from, to, prediction }) =>
     [word(prediction), (to - from) * seconds]), "\u00a0s");
-  showVerdict("timeline", "The emotion changes over time", { beside: sums,
-    note: `This recording has ${Math.round(seconds)} seconds. Its moments are below.` });
-  if (moments.length === 1) element("answer").textContent = "The same over all of the time";
+  const [only, ...others] = new Set(moments.map(({ prediction }) => word(prediction)));
+  const note = `This recording has ${Math.round(seconds)} seconds. Its moments are below.`;
+  if (others.length)
+    showVerdict("timeline", "The emotion changes over time", { beside: sums, note });
+  else if (moments[0].prediction.status)
+    showVerdict("refused", "This recording cannot be used",
+      { beside: moments[0].prediction.status });
+  else if (only === "abstains")
+    showVerdict("abstain", "I do not know", { beside: "The model abstains on all windows", note });
+  else showVerdict("timeline", `${only} all of the time`, { note });
   clearRows("moments");
   for (const { from, to, prediction } of moments) {
-    const text = `${clock(from * seconds)} to ${clock(to * seconds)}`;
+    const text = `${clock(from * seconds)} – ${clock(to * seconds)}`;
     addRow("moments", text, "Play from here", () => {
       element("player").currentTime = from * seconds;
       element("player").play();
@@ -156,9 +163,18 @@ async function read(blob) {
 
 /** Encode a file for a request. */
 function encode(file) {
+  if (!file.size) throw new Error("the file is empty");
   if (file.size * 4 / 3 + 200 > model.serving.max_bytes)
     throw new Error("the recording is too long for this server");
   return toBase64(file);
+}
+
+/** Predict a file that was read. */
+async function predictFile({ sound, file }) {
+  const [prediction] = await predictRecordings([await encode(file)]);
+  if (prediction.status && !sound)
+    prediction.status = `neither the browser nor the model can read it (${prediction.status})`;
+  return prediction;
 }
 
 /** Run what the user chose last: not after a later choice, and with errors shown on the page. */
@@ -201,7 +217,7 @@ const showRecording = (blob, name) => run(`Listening to ${name} …`, async isLa
     showMoments(windows, name);
     return;
   }
-  const [prediction] = await predictRecordings([await encode(file)]);
+  const prediction = await predictFile({ sound, file });
   if (!isLatest()) return;
   clearRecording();
   showPrediction(prediction);
@@ -221,7 +237,7 @@ const showFiles = files => run(`Listening to ${files.length} files …`, async i
     const { sound, file } = await read(blob);
     let prediction;
     try {
-      [prediction] = await predictRecordings([await encode(file)]);
+      prediction = await predictFile({ sound, file });
     } catch (error) {
       prediction = { status: error.message };
     }
