@@ -1,4 +1,5 @@
 import filecmp
+import io
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -9,7 +10,11 @@ import soundfile
 
 from serkit.datasets import synthetic
 from serkit.datasets.audit import audit
-from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
+from serkit.datasets.synthetic import (
+    SyntheticSettings,
+    synthesise_clip,
+    write_synthetic_corpus,
+)
 from serkit.errors import InputError
 
 TINY = SyntheticSettings(size=0.001, ravdess_speakers=2, cremad_speakers=2)
@@ -77,3 +82,18 @@ def test_settings_are_checked():
         SyntheticSettings(cremad_speakers=92)
     with pytest.raises(InputError, match="size=0"):
         SyntheticSettings(size=0)
+
+
+def test_a_clip_has_its_emotions_one_after_the_other():
+    def samples(*emotions: str) -> np.ndarray:
+        content = synthesise_clip(emotions)
+        assert content == synthesise_clip(emotions)
+        return soundfile.read(io.BytesIO(content))[0]
+
+    angry, both = samples("angry"), samples("angry", "sad")
+    assert np.array_equal(both[: len(angry)], angry)
+    sad = both[len(angry) :]
+    assert len(sad) > 16_000
+    assert np.abs(angry).max() > 2 * np.abs(sad).max()
+    with pytest.raises(InputError, match="bored"):
+        synthesise_clip(["bored"])

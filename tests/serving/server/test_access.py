@@ -96,6 +96,7 @@ def with_token(fake_service, run_app) -> str:
     [
         *(("/", True), ("/healthz", True), ("/readyz", True), ("/page/page.js", True)),
         *(("/metrics", False), ("/model.json", False), ("/v1/models/fake", False)),
+        *(("/model-card.md", False), ("/examples/sad.wav", False)),
         *(("/page/../model.json", False), ("/page/%2e%2e/metrics", False), ("//metrics", False)),
         *(("/V1/models/fake", False), ("/x", False)),
     ],

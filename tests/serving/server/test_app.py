@@ -1,9 +1,12 @@
 import importlib.resources
+import io
 import re
 import time
 
+import numpy as np
 import pytest
 import requests
+import soundfile
 
 PAGE = importlib.resources.files("serkit.serving.server") / "page"
 
@@ -64,8 +67,27 @@ def test_the_page_and_all_that_it_names_come_from_the_package(server):
         assert "://" not in asset.text.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_examples_are_short_wav_files_and_always_the_same(server):
+    lengths = {}
+    for name in ("neutral", "angry", "happy", "sad", "several"):
+        answers = [requests.get(f"{server}examples/{name}.wav", timeout=30) for _ in range(2)]
+        assert answers[0].content == answers[1].content
+        assert answers[0].headers["content-type"] == "audio/wav"
+        samples, rate = soundfile.read(io.BytesIO(answers[0].content))
+        assert rate == 16_000
+        assert np.abs(samples).max() > 0.05
+        lengths[name] = len(samples) / rate
+    assert lengths.pop("several") > 10
+    assert max(lengths.values()) < 5
+
+
+def test_a_model_without_a_card_says_so(server):
+    assert requests.get(f"{server}model.json", timeout=10).json()["serving"]["has_card"] is False
+    assert requests.get(f"{server}model-card.md", timeout=10).status_code == 404
+
+
 @pytest.mark.parametrize(
-    "path", ["page/../app.py", "page/..%2fapp.py", "page/app.py", "x", "page/"]
+    "path", ["examples/x.wav", "page/../app.py", "page/..%2fapp.py", "page/app.py", "x", "page/"]
 )
 def test_nothing_else_is_served(server, path):
     found = requests.get(server + path, timeout=10)
