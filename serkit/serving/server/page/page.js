@@ -121,16 +121,17 @@ function showMoments(windows, name) {
   const moments = toMoments(windows);
   const sums = summary(moments.map(({ from, to, prediction }) =>
     [word(prediction), (to - from) * seconds]), "\u00a0s");
-  const [only, ...others] = new Set(moments.map(({ prediction }) => word(prediction)));
   const note = `This recording has ${Math.round(seconds)} seconds. Its moments are below.`;
-  if (others.length)
+  const answers = moments.filter(({ prediction }) => !prediction.status && !prediction.abstain);
+  const labels = new Set(answers.map(({ prediction }) => word(prediction)));
+  const [label] = labels;
+  if (labels.size > 1)
     showVerdict("timeline", "The emotion changes over time", { beside: sums, note });
-  else if (moments[0].prediction.status)
-    showVerdict("refused", "This recording cannot be used",
-      { beside: moments[0].prediction.status });
-  else if (only === "abstains")
-    showVerdict("abstain", "I do not know", { beside: "The model abstains on all windows", note });
-  else showVerdict("timeline", `${only} all of the time`, { note });
+  else if (label) {
+    const when = moments.length === 1 ? "all of the time" : "where there is an answer";
+    showVerdict("timeline", `${label} ${when}`, { beside: sums, note });
+  } else showVerdict("abstain", "I do not know", { beside: sums, note,
+    reason: "There is no part of the recording on which the model gives an answer." });
   clearRows("moments");
   for (const { from, to, prediction } of moments) {
     const text = `${clock(from * seconds)} – ${clock(to * seconds)}`;
