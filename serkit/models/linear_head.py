@@ -84,6 +84,81 @@ def fit_linear_head(
         >>> head.predict(features, verbose=0).shape
         (8, 2)
     """
+    mean, deviation, projection, kernel, bias = _fit(train, speakers, classes, settings)
+    inputs = keras.Input((len(mean),), name="features")
+    dense = layers.Dense(len(bias), name="logits")
+    model = keras.Model(inputs, dense(_standardised(inputs, mean)), name="linear_head")
+    dense.set_weights([projection @ kernel / deviation[:, np.newaxis], bias])
+    return model
+
+
+def fit_head_network(
+    train: Examples,
+    speakers: Speakers,
+    classes: int,
+    settings: LinearHeadSettings | None = None,
+    *,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """Fit the classifier of :func:`fit_linear_head` as a network whose last layer can be trained.
+
+    A frozen dense layer computes the principal components, of variance 1. The dense layer
+    ``logits`` is the classifier. So training changes few weights, all of one scale: with dropout,
+    or as a Bayesian layer (:func:`serkit.models.bayesian.from_deterministic`).
+
+    Args:
+        train: as for :func:`fit_linear_head`.
+        speakers: as for :func:`fit_linear_head`.
+        classes: as for :func:`fit_linear_head`.
+        settings: as for :func:`fit_linear_head`.
+        dropout: rate of the dropout of components, 0 to 0.95; 0 adds no dropout layer.
+        seed: seed of the dropout.
+
+    Returns:
+        A model from float32 ``(batch, features)`` to logits ``(batch, classes)``, with the same
+        logits as that of :func:`fit_linear_head`.
+
+    Raises:
+        LeakError: if ``train`` has a speaker who is not a training speaker.
+        InputError: if a class has no example, or ``dropout`` is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> from serkit.models.linear_head import fit_head_network
+        >>> features = np.random.default_rng(0).normal(size=(8, 16)).astype("float32")
+        >>> train = serkit.Examples(features, frozenset({"ann"}), np.array([0, 1] * 4))
+        >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> network = fit_head_network(train, speakers, classes=2, dropout=0.3)
+        >>> [layer.name for layer in network.layers if layer.trainable_variables]
+        ['logits']
+    """
+    check_range("dropout", dropout, 0.0, 0.95)
+    mean, deviation, projection, kernel, bias = _fit(train, speakers, classes, settings)
+    inputs = keras.Input((len(mean),), name="features")
+    components = layers.Dense(
+        projection.shape[1], use_bias=False, trainable=False, name="components"
+    )
+    outputs = components(_standardised(inputs, mean))
+    if dropout:
+        outputs = layers.Dropout(dropout, seed=seed, name="dropout")(outputs)
+    logits = layers.Dense(len(bias), name="logits")
+    model = keras.Model(inputs, logits(outputs), name="head_network")
+    components.set_weights([projection / deviation[:, np.newaxis]])
+    logits.set_weights([kernel, bias])
+    return model
+
+
+def _standardised(inputs: Any, mean: npt.NDArray[Any]) -> Any:
+    # First: with the mean in the bias, the sums of the dense layer would lose digits.
+    return layers.Normalization(mean=mean.astype(np.float32), variance=np.ones_like(mean))(inputs)
+
+
+def _fit(
+    train: Examples, speakers: Speakers, classes: int, settings: LinearHeadSettings | None
+) -> tuple[npt.NDArray[Any], ...]:
+    """Return mean, deviation, projection on components, and kernel and bias of their logits."""
     settings = settings or LinearHeadSettings()
     speakers.require_training(train.speakers)
     check_range("classes", classes, 2)
@@ -112,7 +187,7 @@ def fit_linear_head(
     ]
     kernel = np.mean([kernel for kernel, _ in fitted], axis=0)
     bias = np.mean([bias for _, bias in fitted], axis=0)
-    return _as_model(mean, deviation, projection @ kernel, bias)
+    return mean, deviation, projection, kernel, bias
 
 
 def standardise(
@@ -169,20 +244,3 @@ def _coefficients(
         # For two classes scikit-learn has one logit, that of the second class.
         kernel, bias = np.concatenate([-kernel, kernel], axis=1) / 2, np.array([-bias, bias]) / 2
     return kernel, np.ravel(bias)
-
-
-def _as_model(
-    mean: npt.NDArray[Any],
-    deviation: npt.NDArray[Any],
-    kernel: npt.NDArray[Any],
-    bias: npt.NDArray[Any],
-) -> keras.Model:
-    inputs = keras.Input((len(mean),), name="features")
-    # Standardise first: with the mean in the bias, the sums of the dense layer would lose digits.
-    standardised = layers.Normalization(mean=mean.astype(np.float32), variance=np.ones_like(mean))(
-        inputs
-    )
-    dense = layers.Dense(len(bias), name="logits")
-    model = keras.Model(inputs, dense(standardised), name="linear_head")
-    dense.set_weights([kernel / deviation[:, np.newaxis], bias])
-    return model

@@ -142,7 +142,7 @@ def ood_detection(
     Args:
         predictions: as for :func:`measure_methods`.
         uncertainty: column that should be higher for OOD inputs than for test clips: ``total``,
-            ``epistemic`` or ``strangeness``.
+            ``epistemic``, ``strangeness`` or ``distance``.
 
     Returns:
         For each method, the AUROC by kind of OOD input.
@@ -190,11 +190,14 @@ def _measure_clips(
     return measure(probabilities[clips], truth[clips], uncertainty[clips])
 
 
+# The column that only studies of features have. It does not depend on the method.
+_DISTANCE = "distance"
 # Columns that detect OOD inputs, and how a table calls them.
 _DETECTORS = {
     "total": "total uncertainty",
     "epistemic": "epistemic uncertainty",
     "strangeness": "feature density",
+    _DISTANCE: "distance of the features",
 }
 _MEASURES_COMPARED_WITH_TWINS = ("UAR", "adaptive ECE")
 # All other measures are shown in per cent.
@@ -223,7 +226,11 @@ def uncertainty_report(predictions: pd.DataFrame, classes: Sequence[str]) -> str
         tables.append(markdown_table(["", *(f"{name}, points" for name in compared)], rows))
 
     for column, name in _DETECTORS.items():
+        if column not in predictions:
+            continue
         auroc_by_method = ood_detection(predictions, column)
+        if column == _DISTANCE:
+            auroc_by_method = {"every method": next(iter(auroc_by_method.values()))}
         kinds = list(next(iter(auroc_by_method.values())))
         rows = [
             [method, *(f"{auroc_by_kind[kind]:.2f}" for kind in kinds)]

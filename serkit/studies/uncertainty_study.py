@@ -10,18 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from serkit.datasets.corpus import Clip, Corpus
 from serkit.files import replacing
 from serkit.layers.variational import KLWarmup
 from serkit.metrics.calibration import negative_log_likelihood, uncertainty
 from serkit.models.bayesian import from_deterministic
 from serkit.models.fitting import FitSettings
 from serkit.models.frozen_features import Augment
+from serkit.models.linear_head import fit_head_network
 from serkit.seeds import derive_seed
 from serkit.studies.cross_validation import FoldRun
 from serkit.studies.partitions import remove_checkpoint
 from serkit.studies.search_spaces import BayesianRecipe
 from serkit.training.batches import Source
-from serkit.uncertainty.ood import FeatureDensity
+from serkit.uncertainty.ood import FeatureDensity, TrainingDistance
 from serkit.uncertainty.predictors import Predictor, SampledNetwork, predict_samples
 from serkit.uncertainty.temperature import scale_temperature
 
@@ -33,8 +35,9 @@ class UncertaintyStudy:
     """Train the networks of a fold, and evaluate predictors on test clips and OOD inputs.
 
     Args:
-        fold: a fold of the cross-validation.
-        ood_sounds: spectrograms of out-of-distribution inputs, by kind; they have no true class.
+        fold: a fold of the cross-validation, of spectrograms or of an encoder's features.
+        ood_sounds: spectrograms or features of out-of-distribution inputs, by kind; they have no
+            true class.
         samples: number of samples from each predictor.
     """
 
@@ -49,6 +52,8 @@ class UncertaintyStudy:
         # Several methods need the density and the scores of the same network.
         self._density = functools.cache(self._fit_density)
         self._ood_score = functools.cache(self._compute_ood_score)
+        has_features = test_clips.ndim == 2
+        self._distance = self._fit_distance() if has_features else None
 
     def train(
         self,
@@ -127,6 +132,42 @@ class UncertaintyStudy:
             losses.append(np.nan_to_num(loss, nan=np.inf))
         return models[int(np.argmin(losses))]
 
+    def fit_head(self, dropout: float = 0.0, seed: int = 0) -> keras.Model:
+        """Fit a linear classifier of features on the fold's training partition.
+
+        Args:
+            dropout: see :func:`serkit.models.linear_head.fit_head_network`.
+            seed: seed of the dropout.
+        """
+        partitions = self.fold.partitions
+        train = partitions.to_fit(partitions.split.train)
+        return fit_head_network(
+            train, partitions.split.speakers, len(partitions.classes), dropout=dropout, seed=seed
+        )
+
+    def fit_heads(self, count: int) -> list[keras.Model]:
+        """Fit linear classifiers of features, each on other training speakers.
+
+        The fit has no random numbers. So the classifiers of an ensemble differ by the clips: each
+        has as many draws of a training speaker, with replacement, as there are such speakers.
+
+        Args:
+            count: number of classifiers.
+
+        Source: bagging, Breiman (1996), doi:10.1007/BF00058655, of speakers in place of clips.
+        """
+        partitions = self.fold.partitions
+        split, classes = partitions.split, len(partitions.classes)
+        heads = []
+        for number in range(count):
+            rng = np.random.default_rng(derive_seed(self.fold.network_seed, "heads", number))
+            train = _drawn_speakers(split.train, rng)
+            # A class without any clip cannot be fitted.
+            while len(train.classes(partitions.label_set)) < classes:
+                train = _drawn_speakers(split.train, rng)
+            heads.append(fit_head_network(partitions.to_fit(train), split.speakers, classes))
+        return heads
+
     def with_temperature(self, predictor: Predictor) -> Predictor:
         """Return the predictor with a temperature, which is fitted on the validation partition."""
         return scale_temperature(
@@ -168,8 +209,10 @@ class UncertaintyStudy:
             A table with one row for each method and clip: ``seed``, ``fold``, ``method``, ``twin``,
             ``kind`` (``known`` for test clips, or the kind of an OOD input), ``speaker``,
             ``truth``, ``total``, ``aleatoric`` and ``epistemic`` (uncertainties in nats),
-            ``strangeness`` (OOD score of :class:`serkit.uncertainty.ood.FeatureDensity`), and the
-            probabilities ``p_<label>``. ``speaker`` and ``truth`` are empty for OOD inputs.
+            ``strangeness`` (OOD score of :class:`serkit.uncertainty.ood.FeatureDensity`), the
+            probabilities ``p_<label>``, and, for an encoder's features, ``distance`` (OOD score of
+            :class:`serkit.uncertainty.ood.TrainingDistance`, the same for every method).
+            ``speaker`` and ``truth`` are empty for OOD inputs.
         """
         predictions = pd.concat(self._tables)
         first_columns = ["method", "twin", "kind", "speaker", "truth"]
@@ -192,6 +235,8 @@ class UncertaintyStudy:
         probabilities = samples.mean(axis=0)
         for number, label in enumerate(self.fold.partitions.classes):
             columns[f"p_{label}"] = probabilities[:, number]
+        if self._distance is not None:
+            columns["distance"] = self._distance.ood_score(self._inputs_by_kind[kind])
         return pd.DataFrame(columns)
 
     def _samples(self, predictor: Predictor, spectrograms: Source) -> npt.NDArray[Any]:
@@ -204,3 +249,19 @@ class UncertaintyStudy:
 
     def _compute_ood_score(self, model: keras.Model, kind: str) -> npt.NDArray[Any]:
         return self._density(model).ood_score(self._inputs_by_kind[kind])
+
+    def _fit_distance(self) -> TrainingDistance:
+        partitions = self.fold.partitions
+        train = partitions.split.train
+        speakers = [clip.speaker for clip in train.clips]
+        return TrainingDistance.fit(partitions.spectrograms(train), speakers)
+
+
+def _drawn_speakers(clips: Corpus, rng: np.random.Generator) -> Corpus:
+    """Return the clips of speakers drawn with replacement; clips of one drawn twice count twice."""
+    clips_by_speaker: dict[str, list[Clip]] = {}
+    for clip in clips.clips:
+        clips_by_speaker.setdefault(clip.speaker, []).append(clip)
+    names = sorted(clips_by_speaker)
+    drawn = [clip for name in rng.choice(names, len(names)) for clip in clips_by_speaker[name]]
+    return Corpus(tuple(drawn), clips.roots)

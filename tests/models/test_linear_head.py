@@ -13,7 +13,12 @@ from sklearn.preprocessing import StandardScaler
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, LeakError
-from serkit.models.linear_head import METHODS, LinearHeadSettings, fit_linear_head
+from serkit.models.linear_head import (
+    METHODS,
+    LinearHeadSettings,
+    fit_head_network,
+    fit_linear_head,
+)
 from serkit.training.cache import ArrayCache
 from serkit.training.examples import Examples
 
@@ -332,3 +337,31 @@ def test_rows_on_disk_are_fitted_as_an_array_is(tmp_path):
     expected = _logits(_fit(replace(train, spectrograms=features), LDA), features)
     found = _logits(_fit(replace(train, spectrograms=rows), LDA), features)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_network_has_the_logits_of_the_classifier(classes):
+    train, test = _examples(60, 30, classes), _examples(9, 30, classes, seed=1).spectrograms
+    settings = LinearHeadSettings(components=10)
+    head = _fit(train, settings, classes)
+    for dropout in (0.0, 0.5):
+        network = fit_head_network(train, SPEAKERS, classes, settings, dropout=dropout)
+        np.testing.assert_allclose(
+            _logits(network, test), _logits(head, test), rtol=1e-3, atol=1e-3
+        )
+        assert [layer.name for layer in network.layers if layer.trainable_variables] == ["logits"]
+        drops = (network(test, training=True).numpy() != _logits(network, test)).any()
+        assert drops == bool(dropout)
+
+
+def test_components_of_the_network_have_variance_1():
+    train = _examples(60, 30)
+    network = fit_head_network(train, SPEAKERS, 4, LinearHeadSettings(components=10))
+    components = keras.Model(network.input, network.get_layer("components").output)
+    found = components(train.spectrograms).numpy()
+    np.testing.assert_allclose(np.cov(found.T), np.eye(10), atol=1e-3)
+
+
+def test_a_network_with_too_much_dropout_is_refused():
+    with pytest.raises(InputError, match="`dropout` must be between 0"):
+        fit_head_network(_examples(60, 30), SPEAKERS, 4, dropout=1.0)
