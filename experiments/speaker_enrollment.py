@@ -40,7 +40,7 @@ from serkit.seeds import derive_seed
 from serkit.studies.answers import compare_answers
 from serkit.studies.cross_validation import FoldRun
 from serkit.studies.exports import format_interval, format_signed_interval
-from serkit.studies.partitions import Partitions, predict_clips
+from serkit.studies.partitions import Partitions, predict_clips, without_speaker_means
 
 ANSWERS = "answers.csv"
 MIXED, TOLD, ONE_EMOTION = (1, 2, 5, 10, 30), (1, 2, 4, 8), (1, 4, 12)
@@ -120,10 +120,8 @@ def draws(
 def normalized(partitions: Partitions) -> Partitions:
     """Return the same clips with the mean of each speaker taken off their features."""
     corpus = partitions.corpus
-    features = np.array(partitions.spectrograms(corpus))
-    speakers = np.array([clip.speaker for clip in corpus.clips])
-    for speaker in corpus.speakers():
-        features[speakers == speaker] -= features[speakers == speaker].mean(axis=0)
+    speakers = [clip.speaker for clip in corpus.clips]
+    features = without_speaker_means(partitions.spectrograms(corpus), speakers)
     return Partitions(corpus, partitions.split, features, partitions.label_set)
 
 

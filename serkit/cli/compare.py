@@ -95,6 +95,13 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
         "and, of an encoder, speed only; default: compact",
     )
     add_features(parser)
+    add(
+        "--speaker-normalization",
+        action="store_true",
+        help="take the mean of each speaker's clips off the features of each, which needs all "
+        "clips of a speaker at once: every result is marked as transductive, and none is exported; "
+        "default: no",
+    )
 
 
 def _arm_name(text: str) -> str:
@@ -271,7 +278,7 @@ def run(options: argparse.Namespace) -> int:
     record_command(options, options.out)
     if options.json:
         print_json(results)
-    if options.classifier != ["features"]:
+    if options.classifier != ["features"] and not options.speaker_normalization:
         name = options.out.resolve().name
         progress.say(f"export the best: serkit export {options.out} --out saved_models/{name}")
     return 0

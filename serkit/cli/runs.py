@@ -181,6 +181,8 @@ def _describe_search(best: Mapping[str, Any]) -> str:
 
 def _describe_comparison(results: Mapping[str, Any]) -> str:
     """Return the UAR without augmentation and of the best arm, for each protocol and classifier."""
+    from serkit.reporting.verdicts import mark_of
+
     parts = []
     for protocol, of_protocol in results["protocols"].items():
         for classifier, of_classifier in of_protocol["classifiers"].items():
@@ -188,8 +190,8 @@ def _describe_comparison(results: Mapping[str, Any]) -> str:
             others = [name for name in uars if name != "none"]
             best = sorted(others, key=lambda name: uars[name]["value"])[-1:]
             shown = [f"{name} {_per_cent(uars[name])}" for name in ("none", *best)]
-            leaky = ", LEAKY" if of_protocol["leaky"] else ""
-            parts.append(f"{classifier} ({protocol}{leaky}), UAR: {'; best other: '.join(shown)}")
+            kind = ", ".join(filter(None, (protocol, mark_of(of_protocol))))
+            parts.append(f"{classifier} ({kind}), UAR: {'; best other: '.join(shown)}")
     return "\n".join(parts)
 
 

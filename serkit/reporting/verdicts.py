@@ -20,6 +20,11 @@ LEAKY = (
     "numbers do not hold for unseen speakers."
 )
 """Warning at the top of every result whose split has speakers in both training and test."""
+TRANSDUCTIVE = (
+    "TRANSDUCTIVE: the mean of all clips of a test speaker is taken off the features of each. The "
+    "numbers do not hold for a single recording."
+)
+"""Warning at the top of every result of speaker normalisation."""
 _SIGNIFICANCE_LEVEL = 0.05
 
 
@@ -57,6 +62,20 @@ def conclusion(
     if p_holm > _SIGNIFICANCE_LEVEL:
         return "not significant"
     return "better" if low > 0 else "worse"
+
+
+def mark_of(protocol_results: Mapping[str, Any]) -> str:
+    """Return what every table and figure of a protocol is marked with; empty for most.
+
+    Args:
+        protocol_results: a value of ``protocols`` in ``comparison.json``.
+
+    Example:
+        >>> mark_of({"leaky": False, "transductive": True})
+        'TRANSDUCTIVE'
+    """
+    names = ("leaky", "transductive")
+    return ", ".join(name.upper() for name in names if protocol_results.get(name))
 
 
 def interval_warnings(speakers: int) -> list[str]:
@@ -163,7 +182,8 @@ def takeaway(results: Mapping[str, Any]) -> str:
     classifier, classifier_results = next(iter(protocol_results["classifiers"].items()))
     between = protocol_results.get("between_classifiers", [])
     if is_about_arms(results):
-        setting = f"classifier {classifier}, protocol {protocol}"
+        mark = mark_of(protocol_results)
+        setting = f"{mark}{', ' if mark else ''}classifier {classifier}, protocol {protocol}"
         return headline(classifier_results["arms"], setting, leaky=protocol_results["leaky"])
     return "; ".join(row["verdict"] for row in between) + "."
 

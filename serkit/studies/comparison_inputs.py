@@ -27,7 +27,13 @@ from serkit.models.speech_features import SpeechFeatures
 from serkit.progress import Progress
 from serkit.serialization import content_key
 from serkit.studies.comparison_settings import ComparisonSettings
-from serkit.studies.partitions import Inputs, compute_inputs, live_spectrograms, require_readable
+from serkit.studies.partitions import (
+    Inputs,
+    compute_inputs,
+    live_spectrograms,
+    require_readable,
+    without_speaker_means,
+)
 from serkit.training.cache import ArrayCache
 from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
@@ -195,6 +201,8 @@ class InputsBySpeed:
         inputs: settings of the spectrograms, the encoder, or the user's own features.
         speeds: speed factors, 1 first.
         cache: folder of all results.
+        speaker_normalization: whether the mean of each speaker's clips is taken off their features;
+            spectrograms stay as they are.
         clips_per_task: maximum number of clips of each task.
 
     Attributes:
@@ -208,11 +216,18 @@ class InputsBySpeed:
         inputs: Inputs,
         speeds: Iterable[float],
         cache: Path,
+        speaker_normalization: bool = False,
         clips_per_task: int = _CLIPS_PER_TASK,
     ) -> None:
         self.inputs: Inputs = inputs
         self.key: Any = inputs_key(inputs, corpus)
         self._corpus = corpus
+        self._speakers = [clip.speaker for clip in corpus.clips]
+        self._is_centred = speaker_normalization and not isinstance(inputs, SpectrogramSpec)
+        if self._is_centred:
+            # The means depend on all clips.
+            clips = [[clip.sha256, clip.speaker] for clip in corpus.clips]
+            self.key = {"inputs": self.key, "speaker_means_of": content_key(clips=clips)}
         self._tasks = {
             speed: [
                 InputTask(
@@ -247,6 +262,8 @@ class InputsBySpeed:
                 self._opened[speed] = self.inputs.of(self._corpus)
             else:
                 self._opened[speed] = Rows.joined([task.rows() for task in self._tasks[speed]])
+            if self._is_centred:
+                self._opened[speed] = without_speaker_means(self._opened[speed], self._speakers)
         return self._opened[speed]
 
     def live(self, augmentation: WaveAugmentation) -> LiveSpectrograms:

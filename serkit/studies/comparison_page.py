@@ -6,9 +6,8 @@ from typing import Any
 from serkit.augmentation.arms import NONE
 from serkit.datasets.corpus_info import licences_of
 from serkit.export.versions import MODEL_CARD
-from serkit.reporting import comparison_figures, figures
+from serkit.reporting import comparison_figures, figures, verdicts
 from serkit.reporting.page import Section, Table, files_section, write_report
-from serkit.reporting.verdicts import is_about_arms, takeaway
 from serkit.studies.classifier_kinds import NETWORKS
 from serkit.studies.engine import Comparison
 from serkit.studies.exports import (
@@ -51,15 +50,11 @@ class ArmSections:
             name: arm["difference"] for name, arm in self.arms.items() if "difference" in arm
         }
         self.file_suffix: str = f"{protocol}-{classifier}"
-        self.is_leaky: bool = protocol_results["leaky"]
-        self.measure_name: str = "UAR, LEAKY" if self.is_leaky else "UAR"
-        is_one_of_several = (
-            len(results["protocols"]) > 1 or len(protocol_results["classifiers"]) > 1
-        )
-        mark = "LEAKY, " if self.is_leaky else ""
-        self.title_prefix: str = (
-            f"{mark}{classifier}, {protocol}: " if is_one_of_several or self.is_leaky else ""
-        )
+        self.mark: str = verdicts.mark_of(protocol_results)
+        self.measure_name: str = f"UAR, {self.mark}" if self.mark else "UAR"
+        is_one = len(results["protocols"]) == len(protocol_results["classifiers"]) == 1
+        mark = f"{self.mark}, " if self.mark else ""
+        self.title_prefix: str = "" if is_one and not mark else f"{mark}{classifier}, {protocol}: "
 
     def _title(self, text: str) -> str:
         return self.title_prefix + text if self.title_prefix else text.capitalize()
@@ -74,9 +69,9 @@ class ArmSections:
         ]
         if self.classifier in NETWORKS:
             sections.append(self._learning_curves())
-        if self.is_leaky:
+        if self.mark:
             # Every figure is marked, because a reader may copy it without the rest of the page.
-            mark = "LEAKY: speakers in training and test"
+            mark = self.mark.replace("LEAKY", "LEAKY: speakers in training and test")
             for section in sections:
                 for figure, _ in section.figures.values():
                     figure.text(0.995, 0.005, mark, color="#b0413e", fontsize=7, ha="right")
@@ -223,9 +218,9 @@ def write_comparison_report(
     sections = []
     for protocol, protocol_results in results["protocols"].items():
         if protocol_results.get("between_classifiers"):
-            mark = "LEAKY, " if protocol_results["leaky"] else ""
+            mark = ", ".join(filter(None, (verdicts.mark_of(protocol_results), protocol)))
             table = Table(*classifiers_table(protocol_results))
-            sections.append(Section(f"{mark}{protocol}: which classifier is better", [], [table]))
+            sections.append(Section(f"{mark}: which classifier is better", [], [table]))
         for classifier in protocol_results["classifiers"]:
             sections += ArmSections(comparison, results, protocol, classifier).sections()
     sections += [
@@ -235,15 +230,15 @@ def write_comparison_report(
         method_section(comparison, results),
         files_section(path, _files(path.parent, model), command),
     ]
-    is_leaky = next(iter(results["protocols"].values()))["leaky"]
+    mark = verdicts.mark_of(next(iter(results["protocols"].values())))
+    mark = f"{mark.replace('LEAKY', 'LEAKY SPLIT')}: " if mark else ""
     question = "Does the augmentation help?"
-    if not is_about_arms(results):
+    if not verdicts.is_about_arms(results):
         question = "Which classifier is better?"
     write_report(
         path,
-        f"{'LEAKY SPLIT: ' if is_leaky else ''}{question} "
-        f"({', '.join(licences_of(comparison.corpus))})",
-        takeaway(results),
+        f"{mark}{question} ({', '.join(licences_of(comparison.corpus))})",
+        verdicts.takeaway(results),
         list(warnings_of(results)),
         sections,
     )

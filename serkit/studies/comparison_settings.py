@@ -55,17 +55,8 @@ _TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
 # Settings that later versions added. They are written only if they differ from their defaults, so
 # that run folders of earlier versions, which do not have them, stay valid.
 _ADDED_SETTINGS = (
-    "tuned",
-    "naming",
-    "gan_recipe",
-    "frozen_convs",
-    "precision",
-    "live",
-    "most_rare",
-    "synthetic",
-    "keep_models",
-    "short",
-    "features",
+    *("tuned", "naming", "gan_recipe", "frozen_convs", "precision", "live", "most_rare"),
+    *("synthetic", "keep_models", "short", "features", "speaker_normalization"),
 )
 
 
@@ -129,6 +120,8 @@ class ComparisonSettings:
         short: whether these settings are for a check that everything runs, see :meth:`shortened`.
         features: file of the user's own features of the recordings, for the classifier
             ``features``; see :class:`serkit.datasets.feature_table.FeatureTable`.
+        speaker_normalization: whether the mean of each speaker's clips is taken off their features.
+            This uses all clips of a test speaker, so that all results are marked as transductive.
 
     Raises:
         InputError: if a value is out of range, a name is not known, or settings exclude each other.
@@ -175,6 +168,7 @@ class ComparisonSettings:
     keep_models: bool = False
     short: bool = False
     features: str | None = None
+    speaker_normalization: bool = False
 
     def __post_init__(self) -> None:
         arms = choose_arms(self.arms, self.everywhere)
@@ -257,6 +251,11 @@ class ComparisonSettings:
                     "`everywhere` or `live` that change them. Received: "
                     f"{', '.join(arm.name for arm in arms)}."
                 )
+        if self.speaker_normalization and len(heads) < len(self.classifiers):
+            raise InputError(
+                "`speaker_normalization` is for linear classifiers of features only. "
+                f"Received: {', '.join(self.classifiers)}."
+            )
         encoders = [name for name in heads if name != FEATURES]
         others = [name for name in self.classifiers if name in TRANSFER]
         if self.encoder_weights and encoders and len(encoders + others) > 1:

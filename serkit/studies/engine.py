@@ -101,7 +101,8 @@ class Comparison:
 
     def _inputs(self, inputs: Inputs) -> InputsBySpeed:
         speeds = dict.fromkeys(speed for arm in self.arms for speed in self.settings.speeds_of(arm))
-        return InputsBySpeed(self.corpus, inputs, speeds, self.cache)
+        is_centred = self.settings.speaker_normalization
+        return InputsBySpeed(self.corpus, inputs, speeds, self.cache, is_centred)
 
     def arms_of(self, classifier: str) -> list[Arm]:
         """Return the arms that a classifier is trained with, ``none`` first."""
@@ -245,8 +246,7 @@ class Comparison:
         Args:
             fold: a fold of the comparison.
             arm: an arm of the comparison.
-            classifiers: names of the classifiers to train; those that cannot be trained with the
-                arm are left out.
+            classifiers: names; those that cannot be trained with the arm are left out.
             seeds: seeds of training runs.
         """
         classifiers = [name for name in classifiers if arm in self.arms_of(name)]

@@ -8,6 +8,7 @@ import pandas as pd
 
 from serkit.files import replacing, write_text
 from serkit.formatting import markdown_table
+from serkit.reporting.verdicts import mark_of
 
 _MINUS = "\N{MINUS SIGN}"
 
@@ -23,24 +24,26 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
     """
     csv_rows = []
     for protocol, protocol_results in results["protocols"].items():
-        is_leaky = protocol_results["leaky"]
+        mark = mark_of(protocol_results)
         if protocol_results.get("between_classifiers"):
             table = markdown_table(*classifiers_table(protocol_results))
             write_text(folder / f"{protocol}.md", table)
         for classifier, classifier_results in protocol_results["classifiers"].items():
             arms = classifier_results["arms"]
             csv_rows += [
-                _csv_row(protocol, is_leaky, classifier, name, arm) for name, arm in arms.items()
+                _csv_row(protocol, protocol_results, classifier, name, arm)
+                for name, arm in arms.items()
             ]
             header, rows = arms_table(arms)
-            header[0] = "arm, LEAKY" if is_leaky else "arm"
+            header[0] = f"arm, {mark}" if mark else "arm"
             tables = [markdown_table(header, rows)]
             oversampling_header, oversampling_rows = oversampling_table(arms)
             if oversampling_rows:
                 tables.append(markdown_table(oversampling_header, oversampling_rows))
             file_name = f"{protocol}-{classifier}"
             write_text(folder / f"{file_name}.md", "\n".join(tables))
-            note = "LEAKY: speakers in training and test. " if is_leaky else ""
+            is_leaky = protocol_results["leaky"]
+            note = f"{mark}: speakers in training and test. " if is_leaky else mark and f"{mark}. "
             write_text(folder / f"{file_name}.tex", latex_table(header, rows, note + protocol))
     with replacing(folder / "arms.csv") as partial:
         pd.DataFrame(csv_rows).to_csv(partial, index=False, lineterminator="\n")
@@ -118,7 +121,9 @@ def classifiers_table(protocol_results: dict[str, Any]) -> tuple[list[str], list
         for row in between
     ]
     first = next(iter(classifiers))
-    return ["classifier", "arm", "UAR", f"UAR of {first}", "difference", "p, Holm", ""], rows
+    mark = mark_of(protocol_results)
+    columns = ["arm", "UAR", f"UAR of {first}", "difference", "p, Holm", ""]
+    return [f"classifier, {mark}" if mark else "classifier", *columns], rows
 
 
 def format_interval(estimate: dict[str, float | None], sign: str = "") -> str:
@@ -180,11 +185,16 @@ def _escaped(text: str) -> str:
 
 
 def _csv_row(
-    protocol: str, is_leaky: bool, classifier: str, name: str, arm: dict[str, Any]
+    protocol: str,
+    protocol_results: dict[str, Any],
+    classifier: str,
+    name: str,
+    arm: dict[str, Any],
 ) -> dict[str, Any]:
     row: dict[str, Any] = {
         "protocol": protocol,
-        "leaky": is_leaky,
+        "leaky": protocol_results["leaky"],
+        **({"transductive": True} if protocol_results.get("transductive") else {}),
         "classifier": classifier,
         "arm": name,
     }

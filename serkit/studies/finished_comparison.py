@@ -131,6 +131,11 @@ def classifier_to_export(
     arm_of_comparison = next(candidate for candidate in comparison.arms if candidate.name == arm)
     folds = {item.number: item for item in comparison.folds if item.protocol == protocol}
     check_choice("fold", str(fold), [str(number) for number in folds])
+    if settings.speaker_normalization:
+        raise InputError(
+            "`speaker_normalization` must be false for an export: a model gets one recording at a "
+            "time, and not all of a speaker's. Received: True."
+        )
     inputs = comparison.inputs_of(classifier)
     if isinstance(inputs.inputs, FeatureTable):
         raise InputError(

@@ -10,7 +10,12 @@ from serkit.datasets.corpus_info import SYNTHETIC_WARNING, licences_of
 from serkit.files import read_json_object
 from serkit.models.transfer import TRANSFER
 from serkit.reporting.page import Section, Table
-from serkit.reporting.verdicts import FEW_SPEAKERS, LEAKY, MIN_SPEAKERS_FOR_VERDICT
+from serkit.reporting.verdicts import (
+    FEW_SPEAKERS,
+    LEAKY,
+    MIN_SPEAKERS_FOR_VERDICT,
+    TRANSDUCTIVE,
+)
 from serkit.studies.classifier_kinds import FEATURES, HEADS, NETWORKS
 from serkit.studies.engine import Comparison
 
@@ -26,6 +31,8 @@ def warnings_of(results: Mapping[str, Any]) -> Iterator[str]:
     settings, protocols = results["settings"], results["protocols"].values()
     if any(protocol["leaky"] for protocol in protocols):
         yield LEAKY
+    if settings.get("speaker_normalization"):
+        yield TRANSDUCTIVE
     if message := results.get("short"):
         yield f"{message}."
     if results.get("synthetic"):

@@ -93,6 +93,30 @@ def compute_inputs(
     return compute_spectrograms(corpus, inputs, cache=cache, speed=speed, track=track)
 
 
+def without_speaker_means(
+    features: Rows | npt.NDArray[Any], speakers: Sequence[str]
+) -> npt.NDArray[Any]:
+    """Return features of clips, less the mean over all clips of the same speaker.
+
+    A classifier of such features is transductive: it needs all clips of a speaker to classify one.
+
+    Args:
+        features: float ``(clips, features)``.
+        speakers: the speaker of each clip.
+
+    Example:
+        >>> without_speaker_means(np.array([[1.0], [3.0], [5.0]]), ["ann", "ann", "bob"]).tolist()
+        [[-1.0], [1.0], [0.0]]
+
+    Source: the speaker normalisation of Pepino et al. (2021), arXiv:2104.03502.
+    """
+    centred = np.array(features[:])
+    names, numbers = np.unique(np.asarray(speakers), return_inverse=True)
+    for number in range(len(names)):
+        centred[numbers == number] -= centred[numbers == number].mean(axis=0)
+    return centred
+
+
 class Partitions:
     """Spectrograms and labels of the partitions of a split, or of any other clips of a corpus.
 

@@ -37,7 +37,8 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
 
         - ``settings``, ``classes``.
         - ``rare``: names of the classes that were filled up in at least one fold.
-        - ``protocols``: for each protocol, ``leaky``, ``folds`` and ``classifiers``. For each
+        - ``protocols``: for each protocol, ``leaky``, ``folds`` and ``classifiers``; and
+          ``transductive``, true, with speaker normalisation, which all verdicts then say. For each
           classifier, ``arms``. For each arm, the result of
           :meth:`serkit.studies.arm_predictions.ArmPredictions.to_json`. Each arm except ``none``
           also has ``difference``, the difference from ``none``, with a ``verdict`` in words. Each
@@ -148,7 +149,19 @@ def _protocol(
     }
     if len(predictions) > 1:
         results["between_classifiers"] = _between_classifiers(predictions, seed, protocol)
+    if comparison.settings.speaker_normalization:
+        _mark_transductive(results)
     return results
+
+
+def _mark_transductive(protocol_results: dict[str, Any]) -> None:
+    protocol_results["transductive"] = True
+    arms = [
+        arm for found in protocol_results["classifiers"].values() for arm in found["arms"].values()
+    ]
+    rows = [arm["difference"] for arm in arms if "difference" in arm]
+    for row in [*rows, *protocol_results.get("between_classifiers", ())]:
+        row["verdict"] = f"TRANSDUCTIVE, {row['verdict']}"
 
 
 def _folds(comparison: Comparison, protocol: str) -> list[dict[str, Any]]:

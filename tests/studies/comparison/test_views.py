@@ -25,7 +25,7 @@ def views_of(settings_of, tmp_path):
         settings = replace(settings_of("x", arms=arms), spec=SPEC)
         arms_to_train = settings.arms_of("compact")
         speeds = dict.fromkeys(s for arm in arms_to_train for s in settings.speeds_of(arm))
-        return InputsBySpeed(corpus, SPEC, speeds, tmp_path / "cache", size)
+        return InputsBySpeed(corpus, SPEC, speeds, tmp_path / "cache", clips_per_task=size)
 
     return make
 
