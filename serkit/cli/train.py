@@ -52,6 +52,12 @@ def add_to(commands) -> None:
     )
     add_features(parser)
     add(
+        "--tuned",
+        type=Path,
+        metavar="BEST.JSON",
+        help="use these settings of serkit tune head; default: serkit's own",
+    )
+    add(
         "--labels",
         choices=LABEL_SETS,
         default="emotion",
@@ -84,7 +90,9 @@ def run(options: argparse.Namespace) -> int:
     """Train, test and export the model, and print the next commands."""
     # Check that the recordings exist before the slow import.
     roots = recordings_of(options)
+    from serkit.models.linear_head import LinearHeadSettings
     from serkit.studies.cost import cost_table, training_cost
+    from serkit.studies.search_spaces import tuned_or_default
     from serkit.studies.train import TrainSettings, train
 
     if options.export and options.model == "features":
@@ -93,6 +101,13 @@ def run(options: argparse.Namespace) -> int:
             "recordings, and nothing computes your features from one."
         )
     values = field_values(options, TrainSettings)
+    if options.tuned:
+        if options.model in NETWORKS:
+            raise InputError(
+                "--tuned is for a linear classifier of features. "
+                f"Received: {options.tuned}, with --classifier {options.model}."
+            )
+        values["head"] = tuned_or_default(options.tuned, LinearHeadSettings())
     settings = TrainSettings(**values | {"roots": roots, "naming": naming_of(options)})
     progress = progress_of(options)
     if options.dry_run:

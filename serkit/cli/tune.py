@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.cli.arguments import (
+    ENCODERS,
     add_engine,
+    add_features,
     add_live_option,
     add_recordings,
     add_spectrograms,
@@ -22,8 +24,7 @@ from serkit.cli.output import add_dry_run, add_output, print_json, progress_of
 from serkit.errors import InputError, check_range
 
 if TYPE_CHECKING:
-    from serkit.studies.tuning.classifier_objective import ClassifierSearch
-    from serkit.studies.tuning.gan_objective import GanSearch
+    from serkit.studies.tuning.tuning import AnySearch
 
 _GAN_KINDS = ("wgan-gp", "dcgan")
 
@@ -33,12 +34,17 @@ def add_to(commands) -> None:
         "tune",
         help="search for better settings by KerasTuner, on speakers of the training partition",
         description="Scores settings on folds of the speakers in the training partition: of a "
-        "classifier by UAR, of a GAN by KID, of a Bayesian network by the negative log "
-        "likelihood. Validation and test speakers do not influence the search. The same command "
-        "resumes an interrupted search.",
+        "classifier (compact, or the head of a speech encoder) by UAR, of a GAN by KID, of a "
+        "Bayesian network by the negative log likelihood. Validation and test speakers do not "
+        "influence the search. The same command resumes an interrupted search.",
     )
     add = parser.add_argument
-    add("what", choices=["classifier", *_GAN_KINDS, "bayesian"], metavar="WHAT", help="%(choices)s")
+    add(
+        "what",
+        choices=["classifier", "head", *_GAN_KINDS, "bayesian"],
+        metavar="WHAT",
+        help="%(choices)s",
+    )
     add_config(parser)
     add_recordings(parser)
     add_spectrograms(parser)
@@ -81,9 +87,19 @@ def add_to(commands) -> None:
 
 
 def _add_options_of_some_kinds(parser: argparse.ArgumentParser) -> None:
-    """Add the options that only classifiers use (``--live``), and those that only GANs use."""
+    """Add the options that only networks use (``--live``), only heads, and only GANs."""
     add = parser.add_argument
     add_live_option(parser)
+    add(
+        "--classifier",
+        choices=[*ENCODERS, "features"],
+        default="whisper-tiny.en",
+        metavar="CLASSIFIER",
+        help=f"tune the head of this: {', '.join(ENCODERS)}, or of --features (features); "
+        "default: %(default)s",
+    )
+    add("--weights", help="read the encoder's weights from this file; default: find or download")
+    add_features(parser)
     add(
         "--class",
         dest="label",
@@ -134,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
         if options.dry_run:
             print_estimate(options.what, search, settings, progress)
             return 0
-        if options.short:
+        if options.short and options.what != "head":
             progress.say(
                 f"! A short search shows only that everything works: {_describe_short(search)}"
             )
@@ -150,11 +166,12 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.what != "bayesian":
         roots = " ".join(map(str, options.roots))
-        progress.say(f"use them: serkit compare {roots} --tuned {out / 'best.json'}")
+        command = "train" if options.what == "head" else "compare"
+        progress.say(f"use them: serkit {command} {roots} --tuned {out / 'best.json'}")
     return 0
 
 
-def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
+def search_of(options: argparse.Namespace) -> "AnySearch":
     """Return the search that the options ask for: the models to train and how to score them.
 
     Raises:
@@ -163,22 +180,28 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
     from serkit.models.fitting import FitSettings
     from serkit.studies.tuning.classifier_objective import ClassifierSearch
     from serkit.studies.tuning.gan_objective import GanSearch
+    from serkit.studies.tuning.head_objective import HeadSearch
 
     values: dict[str, Any] = {
         "roots": recordings_of(options),
         "naming": naming_of(options),
-        "spec": spec_of(options),
     }
+    if options.what != "head":
+        values["spec"] = spec_of(options)
+    if options.live is not None and options.what in ("head", *_GAN_KINDS):
+        raise InputError(
+            f"`--live` must not be given for {options.what}, whose spectrograms or features are "
+            "computed once. Valid are classifier and bayesian."
+        )
+    short: dict[str, Any] = {}
     if options.what in _GAN_KINDS:
-        if options.live is not None:
-            raise InputError(
-                f"`--live` must not be given for {options.what}: GANs train on spectrograms that "
-                "are computed once. Valid are classifier and bayesian."
-            )
         search_class = GanSearch
         values["kind"] = options.what
         fit = FitSettings(epochs=2, steps_per_epoch=4)
-        short: dict[str, Any] = {"width": 0.0625, "examples": (64, 32), "judged": 16, "fit": fit}
+        short = {"width": 0.0625, "examples": (64, 32), "judged": 16, "fit": fit}
+    elif options.what == "head":
+        search_class = HeadSearch
+        values["label_set"] = options.labels
     else:
         search_class = ClassifierSearch
         values["label_set"] = options.labels
@@ -190,6 +213,6 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
     return search_class(**values)
 
 
-def _describe_short(search: "ClassifierSearch | GanSearch") -> str:
+def _describe_short(search: "AnySearch") -> str:
     names = ["width", "examples", "judged", "epochs", "steps_per_epoch", "bayesian_epochs"]
     return ", ".join(f"{name} {getattr(search, name)}" for name in names if hasattr(search, name))

@@ -25,6 +25,7 @@ from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.base import GANSettings
 from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.models.fitting import FitSettings
+from serkit.models.linear_head import LinearHeadSettings
 from serkit.models.transfer import TRANSFER, TransferSettings
 from serkit.seeds import check_seed
 from serkit.serialization import recorded
@@ -44,14 +45,15 @@ from serkit.studies.gan_kinds import KINDS, REPORT_DCGAN, GanKind, GanSizes
 from serkit.studies.search_spaces import CompactRecipe
 from serkit.training.precision import fastest_precision
 
+Tuned = CompactRecipe | LinearHeadSettings | GANSettings
 K_FOLD, BOTH, LEAVE_ONE_CORPUS_OUT = "k-fold", "both", "leave-one-corpus-out"
 HOLD_OUT = "hold-out"
 """Name of the protocol ``k-fold`` with one fold."""
 PROTOCOLS = (K_FOLD, RANDOM, BOTH, LEAVE_ONE_CORPUS_OUT)
 BALANCE, REPORT_PLAN = "balance", "report"
 PLANS = (BALANCE, REPORT_PLAN)
-TUNED_CLASSIFIER = "classifier"
-_TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
+TUNED_CLASSIFIER, TUNED_HEAD = "classifier", "head"
+_TUNABLE = (TUNED_CLASSIFIER, TUNED_HEAD, DCGAN, WGAN_GP)
 # Settings that later versions added. They are written only if they differ from their defaults, so
 # that run folders of earlier versions, which do not have them, stay valid.
 _ADDED_SETTINGS = (
@@ -103,13 +105,12 @@ class ComparisonSettings:
             ``report`` has no pretraining, whatever ``gans`` says.
         fit: training settings by classifier; default: the classifier's own.
         tuned: settings that hyperparameter searches found, see
-            :func:`serkit.studies.search_spaces.read_tuned`. They replace serkit's own settings of
-            ``classifier`` (the compact network), ``dcgan`` or ``wgan-gp``.
+            :func:`serkit.studies.search_spaces.read_tuned`, of ``classifier`` (the compact
+            network), ``head`` (without its class weights), ``dcgan`` or ``wgan-gp``.
         naming: naming scheme of the user's own recordings.
         frozen_convs: number of frozen convolutions of ``vgg16-half-freeze``, 0 to 13: 10 as in the
             2021 report's text, 8 as in its listing.
-        precision: precision of the 2021 report's networks, ``float32`` or ``mixed_bfloat16``;
-            default: the faster one on this machine.
+        precision: ``float32`` or ``mixed_bfloat16``, of VGG16 and ResNet50; default: the faster.
         live: whether the spectrograms of training batches are computed from waveforms at each step
             in all arms. If False, only in the arms that augment waveforms.
         most_rare: number of rare classes that are filled up, starting with the rarest; 0 for all.
@@ -158,7 +159,7 @@ class ComparisonSettings:
     gans: GanSizes = field(default_factory=GanSizes)
     gan_recipe: str = SMALL_DATA
     fit: dict[str, FitSettings] = field(default_factory=dict, hash=False)
-    tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict, hash=False)
+    tuned: dict[str, Tuned] = field(default_factory=dict, hash=False)
     naming: Naming = field(default_factory=Naming, hash=False)
     frozen_convs: int = FROZEN_CONVS
     precision: str = field(default_factory=fastest_precision)

@@ -8,6 +8,7 @@ import numpy as np
 
 from serkit.models.linear_head import LinearHeadSettings, fit_linear_head
 from serkit.studies.classifier_runs import ClassifierRun
+from serkit.studies.comparison_settings import TUNED_HEAD
 from serkit.training.examples import Examples
 
 
@@ -22,7 +23,9 @@ class HeadRun(ClassifierRun):
 
     @property
     def _head(self) -> LinearHeadSettings:
-        return replace(LinearHeadSettings(), class_weights=self.data.arm.class_weights)
+        tuned = self.settings.tuned.get(TUNED_HEAD, LinearHeadSettings())
+        assert isinstance(tuned, LinearHeadSettings)
+        return replace(tuned, class_weights=self.data.arm.class_weights)
 
     def _fit(self, train: Examples, verbose: int) -> keras.Model:
         fold = self.data.fold

@@ -16,6 +16,7 @@ from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.models.bayesian import BayesianSettings
 from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
+from serkit.models.linear_head import METHODS, LinearHeadSettings
 from serkit.serialization import restored
 
 _CHANNELS = {"narrow": (16, 24, 48, 96), "usual": (24, 32, 64, 128), "wide": (32, 48, 96, 192)}
@@ -90,6 +91,22 @@ def compact_space(hp: Any, base: CompactRecipe) -> CompactRecipe:
         mixup=hp.Choice("mixup", [0.0, 0.3]),
     )
     return CompactRecipe(network, fit)
+
+
+def head_space(hp: Any, base: LinearHeadSettings) -> LinearHeadSettings:
+    """Choose method, number of components, penalty and class weights of a linear classifier.
+
+    Args:
+        hp: KerasTuner's ``hp``, which gives the values.
+        base: all other settings; there are none today.
+    """
+    return replace(
+        base,
+        method=hp.Choice("method", list(METHODS), default=base.method),
+        components=hp.Int("components", 16, 512, sampling="log", default=base.components),
+        penalty=hp.Float("penalty", 1.0, 1e4, sampling="log", default=base.penalty),
+        class_weights=hp.Choice("class_weights", ["balanced", "none"]),
+    )
 
 
 def bayesian_space(hp: Any, base: BayesianRecipe) -> BayesianRecipe:
@@ -175,6 +192,7 @@ def dcgan_space(hp: Any, base: DCGANSettings) -> DCGANSettings:
 
 SETTINGS: dict[str, type] = {
     "classifier": CompactRecipe,
+    "head": LinearHeadSettings,
     "bayesian": BayesianRecipe,
     "dcgan": DCGANSettings,
     "wgan-gp": WGANGPSettings,

@@ -14,19 +14,20 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.custom import Naming
+from serkit.datasets.feature_table import FeatureTable
 from serkit.datasets.protocols import hold_out, k_fold
 from serkit.datasets.splits import Split
 from serkit.errors import DivergedError, InputError, check_choice
 from serkit.files import replacing
-from serkit.studies.partitions import Partitions, live_spectrograms
+from serkit.studies.partitions import Inputs, Partitions, compute_inputs, live_spectrograms
 from serkit.studies.tuning.records import Outcome, TrialFailedError
-from serkit.training.spectrograms import compute_spectrograms
+from serkit.training.shards import Rows
 
 
 def inner_folds(
     roots: Sequence[Path | str],
     label_set: str,
-    spec: SpectrogramSpec,
+    spec: Inputs,
     folds: int,
     seed: int,
     folder: Path,
@@ -42,7 +43,8 @@ def inner_folds(
     Args:
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
-        spec: settings of the spectrograms.
+        spec: settings of the spectrograms; or the encoder, or the user's own features, that take
+            their place.
         folds: number of folds, at least 3, or 2 with ``halves``.
         seed: seed of both splits.
         folder: folder for the spectrograms, and for ``split.json`` of the hold-out split.
@@ -65,9 +67,14 @@ def inner_folds(
         check_choice("label", label, corpus.classes(label_set))
     outer_split = hold_out(corpus, label_set, seed)
     _require_training_speakers(corpus, outer_split, folds, halves)
-    spectrograms = compute_spectrograms(corpus, spec, cache=folder / "spectrograms")
+    if isinstance(spec, FeatureTable):
+        spectrograms = spec.of(corpus)
+    else:
+        spectrograms = compute_inputs(corpus, spec, folder / "spectrograms")
     outer_split.write(folder / "split.json")
     if live is not None:
+        assert isinstance(spec, SpectrogramSpec)
+        assert isinstance(spectrograms, Rows)
         spectrograms = live_spectrograms(corpus, spectrograms, spec, live)
     if halves:
         # The validation partition of a fold is the test partition of the next fold. So make twice

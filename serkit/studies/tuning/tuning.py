@@ -18,25 +18,36 @@ from serkit.seeds import derive_seed
 from serkit.serialization import plain, recorded
 from serkit.studies.gan_kinds import KINDS
 from serkit.studies.run_folder import RunFolder
-from serkit.studies.search_spaces import bayesian_space, compact_space, dcgan_space, wgan_gp_space
+from serkit.studies.search_spaces import (
+    bayesian_space,
+    compact_space,
+    dcgan_space,
+    head_space,
+    wgan_gp_space,
+)
 from serkit.studies.tuning.classifier_objective import (
     BayesianObjective,
     ClassifierObjective,
     ClassifierSearch,
 )
 from serkit.studies.tuning.gan_objective import GanObjective, GanSearch
+from serkit.studies.tuning.head_objective import HeadObjective, HeadSearch
 from serkit.studies.tuning.inner import MeanOverFolds
-from serkit.studies.tuning.records import SearchSettings
+from serkit.studies.tuning.records import HYPERBAND, SearchSettings
 from serkit.studies.tuning.search import Search
 from serkit.studies.tuning.tuner import Trials
 from serkit.tasks.graph import Engine, LocalEngine
 
 # A GAN's training run is not measured by epochs.
 _EXAMPLE_PARTS = 30
+HEAD = "head"
+"""Kind of the search over linear classifiers of features."""
+AnySearch = ClassifierSearch | HeadSearch | GanSearch
 Space = Callable[[Any, Any], Any]
 # For each kind of settings: search space, class of the objective, class of the data settings.
 _KINDS: dict[str, tuple[Space, type[MeanOverFolds], type]] = {
     "classifier": (compact_space, ClassifierObjective, ClassifierSearch),
+    HEAD: (head_space, HeadObjective, HeadSearch),
     "bayesian": (bayesian_space, BayesianObjective, ClassifierSearch),
     "dcgan": (dcgan_space, GanObjective, GanSearch),
     "wgan-gp": (wgan_gp_space, GanObjective, GanSearch),
@@ -45,7 +56,7 @@ SPACES = {kind: space for kind, (space, _, _) in _KINDS.items()}
 """Search spaces by kind: functions from ``hp`` and the settings of the baseline to settings."""
 
 
-def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path) -> MeanOverFolds:
+def make_objective(kind: str, search: AnySearch, folder: Path) -> MeanOverFolds:
     """Return the objective for settings of a kind, and make TensorFlow's operations deterministic.
 
     Every process that runs trials calls this function.
@@ -69,7 +80,7 @@ def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path
 
 
 def print_estimate(
-    kind: str, search: ClassifierSearch | GanSearch, settings: SearchSettings, progress: Progress
+    kind: str, search: AnySearch, settings: SearchSettings, progress: Progress
 ) -> None:
     """Print how long a search takes, by the measured time of two parts of a training run.
 
@@ -94,14 +105,16 @@ def print_estimate(
             objective.prepare()
         baseline = objective.baseline
         epochs = baseline.fit.epochs if hasattr(baseline, "fit") else _EXAMPLE_PARTS
+        # A linear classifier is fitted at once.
+        epochs = 1 if kind == HEAD else epochs
         seconds = []
-        for parts in (1, 2):
+        for parts in (1, 2)[:epochs]:
             progress.say(f"measuring {parts} of {epochs} parts of a training run")
             start = time.monotonic()
             folder = Path(temporary, f"measured-{parts}")
             objective.measure_fold(objective.folds[0], baseline, parts / epochs, folder, 0)
             seconds.append(time.monotonic() - start)
-    first, both = seconds
+    first, both = seconds[0], seconds[-1]
     # The first part includes the time to compile, once in each fold of each trial.
     per_fold = first + max(0.0, both - first) * (epochs - 1)
     # The search scores the baseline, too.
@@ -114,7 +127,7 @@ def print_estimate(
 
 def tune(
     kind: str,
-    search: ClassifierSearch | GanSearch,
+    search: AnySearch,
     settings: SearchSettings,
     out: Path,
     progress: Progress | None = None,
@@ -141,6 +154,11 @@ def tune(
         InputError: if recordings or settings are not valid.
     """
     progress = progress or Progress()
+    if kind == HEAD and settings.algorithm == HYPERBAND:
+        raise InputError(
+            "`algorithm` must be random or bayesian for head, which is fitted at once: hyperband "
+            "compares shorter training runs. Received: hyperband."
+        )
     objective = make_objective(kind, search, out)
     engine = engine or LocalEngine()
     if parallel > 1 and type(engine) is LocalEngine:

@@ -13,6 +13,7 @@ from serkit.progress import SilentProgress
 from serkit.studies.tuning import classifier_objective, tuning
 from serkit.studies.tuning.classifier_objective import ClassifierObjective, ClassifierSearch
 from serkit.studies.tuning.gan_objective import GanSearch
+from serkit.studies.tuning.head_objective import HeadSearch
 from serkit.studies.tuning.inner import inner_folds
 from serkit.studies.tuning.records import SearchSettings, TrialFailedError
 from serkit.studies.tuning.tuning import SPACES, make_objective, print_estimate, tune
@@ -22,6 +23,7 @@ from serkit.studies.tuning.tuning import SPACES, make_objective, print_estimate,
 def test_every_kind_has_a_baseline_of_its_own_type(tmp_path, kind):
     is_gan = kind in ("dcgan", "wgan-gp")
     search = GanSearch(("x",), kind=kind) if is_gan else ClassifierSearch(("x",))
+    search = HeadSearch(("x",)) if kind == "head" else search
     objective = make_objective(kind, search, tmp_path)
     hp = keras_tuner.HyperParameters()
     found = SPACES[kind](hp, objective.baseline)
