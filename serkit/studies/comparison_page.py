@@ -74,7 +74,8 @@ class ArmSections:
             mark = self.mark.replace("LEAKY", "LEAKY: speakers in training and test")
             for section in sections:
                 for figure, _ in section.figures.values():
-                    figure.text(0.995, 0.005, mark, color="#b0413e", fontsize=7, ha="right")
+                    style = {"color": "#b0413e", "fontsize": 7, "backgroundcolor": "white"}
+                    figure.text(0.995, 0.005, mark, ha="right", **style)
         return sections
 
     def _measures(self) -> Section:

@@ -1,4 +1,4 @@
-"""Measure how well a classifier can tell the corpus of a clip from its spectrogram."""
+"""Measure how well a classifier can tell a clip's corpus from its spectrogram or features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,18 +18,18 @@ from serkit.training.shards import Rows
 _MAX_FOLDS, _BATCH_SIZE, _MAX_CLIPS = 4, 256, 4000
 
 
-def tell_corpora(
-    corpus: Corpus, spectrograms: Rows | npt.NDArray[Any], seed: int
-) -> dict[str, Any]:
+def tell_corpora(corpus: Corpus, inputs: Rows | npt.NDArray[Any], seed: int) -> dict[str, Any]:
     """Fit linear classifiers that predict a clip's corpus, and score them on unseen speakers.
 
-    The features are the mean and standard deviation over time of each bin. The classifier may
-    recognise a corpus by its microphone and room. If the corpora also differ in how often each
-    class occurs, an emotion classifier may learn the corpus instead of the emotion.
+    Of a spectrogram they get the mean and standard deviation over time of each bin; features of
+    an encoder as they are. The classifier may recognise a corpus by its microphone and room. If the
+    corpora also differ in how often each class occurs, an emotion classifier may learn the corpus
+    instead of the emotion.
 
     Args:
         corpus: clips of two or more corpora.
-        spectrograms: spectrograms of the clips, ``(clips, frames, bins, 1)``.
+        inputs: spectrograms of the clips, ``(clips, frames, bins, 1)``, or their features
+            ``(clips, features)``.
         seed: seed of the choice of clips if there are more than 4,000.
 
     Returns:
@@ -53,7 +53,7 @@ def tell_corpora(
         )
     rows = np.array([row for row, clip in enumerate(corpus.clips) if clip.corpus in names])
     rows = _limit_rows(rows, [corpus.clips[row].speaker for row in rows], seed)
-    features = _features(spectrograms, rows)
+    features = inputs[rows] if len(inputs.shape) == 2 else _features(inputs, rows)
     truth = np.array([names.index(corpus.clips[row].corpus) for row in rows])
     speaker_of_clip = np.array([corpus.clips[row].speaker for row in rows])
     predicted = np.zeros_like(truth)

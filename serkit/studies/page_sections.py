@@ -55,10 +55,13 @@ def recording_sections(comparison: Comparison, results: Mapping[str, Any]) -> It
         yield Section("Leaky beside honest", [text], [Table(["", "points"], rows)])
     if (probe := results.get("corpora")) and "uar" in probe:
         rows = [[name, format_per_cent(recall)] for name, recall in probe["recalls"].items()]
+        seen = "means and deviations of the spectrogram's bands"
+        if name := probe.get("features_of"):
+            seen = f"the inputs of the classifier {name}"
         text = (
-            f"A linear classifier predicts the corpus of unseen speakers from means and deviations "
-            f"of the spectrogram's bands: UAR {format_per_cent(probe['uar'])} %, where guessing "
-            f"gives {format_per_cent(probe['chance'])} %. If corpora are this easy to recognise, a "
+            f"A linear classifier predicts the corpus of unseen speakers from {seen}: "
+            f"UAR {format_per_cent(probe['uar'])} %, where guessing gives "
+            f"{format_per_cent(probe['chance'])} %. If corpora are this easy to recognise, a "
             "classifier may learn the corpus instead of the emotion."
         )
         yield Section("Which corpus is it?", [text], [Table(["recall, per cent", ""], rows)])

@@ -56,7 +56,8 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         - ``failed``: training runs that diverged, or whose GAN diverged, and why. Only if there are
           any.
         - ``corpora``: how well a linear classifier recognises the corpus of a clip, see
-          :func:`serkit.studies.corpus_probe.tell_corpora`. Only if there are several corpora.
+          :func:`serkit.studies.corpus_probe.tell_corpora`; ``features_of``, the first classifier,
+          if its inputs are features and not spectrograms. Only if there are several corpora.
         - ``listeners``: accuracy and recalls of human listeners on the same corpora. Only for the
           label set ``emotion``.
         - ``synthetic``: true if some clips are of the built-in synthetic corpus; otherwise missing.
@@ -86,9 +87,7 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         results["failed"] = comparison.failures
     if len(corpus_names) > 1:
         try:
-            results["corpora"] = tell_corpora(
-                comparison.corpus, comparison.spectrograms[1.0], settings.seed
-            )
+            results["corpora"] = _probe_corpora(comparison)
         except InputError as error:
             results["corpora"] = {"not_told": str(error)}
     synthetic = synthetic_clips(comparison.corpus)
@@ -101,6 +100,14 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
             name: listeners for name, listeners in LISTENERS.items() if name in recorded
         }
     return plain(results)
+
+
+def _probe_corpora(comparison: Comparison) -> dict[str, Any]:
+    """Return how easily the corpus of a clip is recognised from what the first classifier gets."""
+    name = comparison.settings.classifiers[0]
+    inputs = comparison.inputs_of(name)[1.0]
+    found = tell_corpora(comparison.corpus, inputs, comparison.settings.seed)
+    return found if name in NETWORKS else found | {"features_of": name}
 
 
 def describe_short_run(comparison: Comparison) -> str:

@@ -41,6 +41,14 @@ def test_where_only_speakers_differ_it_is_guessing(rng):
     assert 0.2 < tell_corpora(corpus, pictures, 0)["uar"] < 0.8
 
 
+def test_features_are_taken_as_they_are(rng):
+    corpus = _corpus({"a": 5, "b": 5})
+    features = rng.normal(0, 1, (len(corpus), 6)).astype("float32")
+    assert tell_corpora(corpus, features, 0)["uar"] < 0.7
+    features[:, 2] += [6 * (clip.corpus == "b") for clip in corpus.clips]
+    assert tell_corpora(corpus, features, 0)["uar"] > 0.9
+
+
 def test_a_corpus_of_one_speaker_is_left_out(rng):
     corpus = _corpus({"a": 3, "b": 3, "c": 1})
     pictures = rng.normal(0, 1, (len(corpus), 8, 4, 1)).astype("float32")

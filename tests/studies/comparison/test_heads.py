@@ -200,6 +200,29 @@ def test_all_protocols_take_features(comparison):
     assert set(results["gap"]["features"]) == {"none"}
 
 
+def test_corpora_are_told_from_what_the_first_classifier_gets(
+    comparison, synthetic_corpus, tmp_path, monkeypatch, rng
+):
+    """A corpus is left out, and the corpora are told apart, without any spectrogram."""
+    monkeypatch.setattr(InputTask, "rows", None)
+    corpus = synthetic_corpus.where(lambda clip: clip.corpus in ("ravdess", "crema-d"))
+    features = rng.normal(size=(len(corpus), 6))
+    features[:, 0] += [20 * (clip.corpus == "ravdess") for clip in corpus.clips]
+    np.save(tmp_path / "told.npy", features)
+    made = comparison(
+        root="",
+        without=("tess", "savee"),
+        protocol="leave-one-corpus-out",
+        arms=("none",),
+        features=str(tmp_path / "told.npy"),
+    )
+    made.run()
+    results = make_results(made)
+    assert len(results["protocols"]["leave-one-corpus-out"]["folds"]) == 2
+    found = results["corpora"]
+    assert (found["uar"], found["features_of"]) == (1.0, "features")
+
+
 def test_folds_without_some_clips_have_the_features_of_theirs(
     comparison, synthetic_corpus, tmp_path
 ):
