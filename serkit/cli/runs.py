@@ -196,8 +196,11 @@ def _describe_comparison(results: Mapping[str, Any]) -> str:
 
 
 def _describe_training(metrics: Mapping[str, Any]) -> str:
+    from serkit.reporting.verdicts import mark_of
+
     group = metrics["test"]["groups"][0]
-    return f"UAR {_per_cent(group['measures']['uar'])}, {counted(group['clips'], 'clip')}"
+    name = ", ".join(filter(None, (mark_of(metrics), "UAR")))
+    return f"{name} {_per_cent(group['measures']['uar'])}, {counted(group['clips'], 'clip')}"
 
 
 def _describe_audit(summary: Mapping[str, Any]) -> str:

@@ -52,6 +52,13 @@ def add_to(commands) -> None:
     )
     add_features(parser)
     add(
+        "--speaker-normalization",
+        action="store_true",
+        help="take the mean of each speaker's clips off the features of each, which needs all "
+        "clips of a speaker at once: the scores are marked as transductive, and nothing is "
+        "exported; default: no",
+    )
+    add(
         "--tuned",
         type=Path,
         metavar="BEST.JSON",
@@ -95,6 +102,11 @@ def run(options: argparse.Namespace) -> int:
     from serkit.studies.search_spaces import tuned_or_default
     from serkit.studies.train import TrainSettings, train
 
+    if options.export and options.speaker_normalization:
+        raise InputError(
+            "--export must not be given with --speaker-normalization: an exported model gets one "
+            "recording at a time, and not all of a speaker's."
+        )
     if options.export and options.model == "features":
         raise InputError(
             "--export must not be given with --classifier features: an exported model takes "

@@ -31,6 +31,7 @@ from serkit.studies.partitions import (
     live_spectrograms,
     predict_clips,
     remove_checkpoint,
+    without_speaker_means,
 )
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
@@ -170,6 +171,8 @@ class CrossValidation:
         live: augmentation of waveforms. With this, the spectrograms of training batches are
             computed at each step from augmented waveforms. With None, networks are trained on
             precomputed spectrograms.
+        speaker_normalization: whether the mean of each speaker's clips is taken off their features.
+            Results are then transductive: they need all clips of a test speaker.
 
     Attributes:
         classes: class names, in the order of the logits.
@@ -193,6 +196,7 @@ class CrossValidation:
         naming: Naming | None = None,
         live: WaveAugmentation | None = None,
         progress: Progress | None = None,
+        speaker_normalization: bool = False,
     ) -> None:
         # Without progress bars, a line for each epoch.
         self._verbose = progress.verbose if progress else 2
@@ -221,20 +225,26 @@ class CrossValidation:
         next(iter(k_fold(self._corpus, label_set, seeds[0], folds=folds)))
         self._spectrograms_at_speeds: Sequence[Rows | LiveSpectrograms | npt.NDArray[Any]]
         if isinstance(spec, FeatureTable):
-            self._spectrograms_at_speeds = [spec.of(self._corpus)]
-            return
-        stored = [
-            compute_inputs(
-                self._corpus,
-                spec,
-                folder / "spectrograms",
-                speed,
-                progress.progress_bar("computing" if speed == 1.0 else f"computing, speed {speed}"),
-            )
-            for speed in (1.0, *speeds)
-        ]
+            stored = [spec.of(self._corpus)]
+        else:
+            stored = [
+                compute_inputs(
+                    self._corpus,
+                    spec,
+                    folder / "spectrograms",
+                    speed,
+                    progress.progress_bar(
+                        "computing" if speed == 1.0 else f"computing, speed {speed}"
+                    ),
+                )
+                for speed in (1.0, *speeds)
+            ]
+        if speaker_normalization:
+            names = [clip.speaker for clip in self._corpus.clips]
+            stored = [without_speaker_means(features, names) for features in stored]
         self._spectrograms_at_speeds = stored
         if live is not None and isinstance(spec, SpectrogramSpec):
+            assert isinstance(stored[0], Rows)
             live_rows = live_spectrograms(self._corpus, stored[0], spec, live)
             self._spectrograms_at_speeds = [live_rows]
 

@@ -1,6 +1,6 @@
 """Train a classifier: test it on unseen speakers, then fit it on all speakers and export it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from serkit.files import read_json_object, replacing, write_json
 from serkit.models.linear_head import LinearHeadSettings
 from serkit.models.speech_features import SpeechFeatures
 from serkit.progress import Progress
-from serkit.reporting.verdicts import interval_warnings
+from serkit.reporting.verdicts import TRANSDUCTIVE, interval_warnings
 from serkit.seeds import check_seed
-from serkit.serialization import content_key, plain
+from serkit.serialization import content_key, recorded
 from serkit.studies.classifier_kinds import (
     CLASSIFIERS,
     HEADS,
@@ -69,6 +69,9 @@ class TrainSettings:
         naming: naming scheme of the user's own recordings.
         features: file of the user's own features of the recordings, for the model ``features``; see
             :class:`serkit.datasets.feature_table.FeatureTable`.
+        speaker_normalization: whether the mean of each speaker's clips is taken off their features.
+            This uses all clips of a test speaker: the scores are marked as transductive, and
+            nothing is exported.
 
     Raises:
         InputError: if a value is not valid.
@@ -90,6 +93,7 @@ class TrainSettings:
     epochs: int | None = None
     naming: Naming = field(default_factory=Naming, hash=False)
     features: str | None = None
+    speaker_normalization: bool = False
 
     def __post_init__(self) -> None:
         check_choice("model", self.model, CLASSIFIERS)
@@ -105,6 +109,11 @@ class TrainSettings:
                     f"`epochs` is for a network of spectrograms: {', '.join(NETWORKS)}. "
                     f"Received: {self.epochs}, with model={self.model!r}."
                 )
+        if self.speaker_normalization and self.model not in HEADS:
+            raise InputError(
+                "`speaker_normalization` is for linear classifiers of features only. "
+                f"Received: {self.model}."
+            )
         if self.weights not in (None, "imagenet", "none") and not Path(self.weights).is_file():
             raise InputError(f"`weights` must be a file that exists. Received: {self.weights}.")
         if not self.roots:
@@ -122,8 +131,9 @@ def train(
     is then fitted on all speakers; it is not tested itself, and its model card says so.
 
     A classifier of the user's own features cannot be exported, because nothing computes these
-    features from a recording: it is saved as the Keras model ``model.keras``, from features to
-    logits, in the run folder; ``metrics.json`` has the temperature to divide the logits by.
+    features from a recording; and with ``speaker_normalization`` a recording alone is not enough.
+    Such a classifier is saved as the Keras model ``model.keras``, from features to logits, in the
+    run folder; ``metrics.json`` has the temperature to divide the logits by.
 
     If a call is killed, the same call resumes and gives the same result.
 
@@ -153,7 +163,7 @@ def train(
     out, progress = Path(out), progress or Progress()
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(settings.seed)
-    with RunFolder(out, plain(asdict(settings))) as run:
+    with RunFolder(out, recorded(settings, ("speaker_normalization",))) as run:
         with progress.stage("recordings"):
             corpus = _audited(settings, run, progress)
         with progress.stage(f"{settings.model}: inputs"):
@@ -168,9 +178,13 @@ def train(
                 folds=settings.folds,
                 speeds=recipe.speeds,
                 progress=progress,
+                speaker_normalization=settings.speaker_normalization,
             )
         run.begin_work()
-        can_enroll = isinstance(recipe.spec, SpeechFeatures) and has_enough_clips(corpus)
+        is_exported = not (isinstance(recipe.spec, FeatureTable) or settings.speaker_normalization)
+        can_enroll = (
+            isinstance(recipe.spec, SpeechFeatures) and is_exported and has_enough_clips(corpus)
+        )
         with progress.stage(f"{settings.folds} folds of speakers"):
             for fold in folds:
                 progress.say(f"   fold {fold.number} of {settings.folds}")
@@ -181,6 +195,8 @@ def train(
         tested = TestedPredictions(predictions, folds.classes, settings.coverage)
         prediction = tested.prediction_settings(settings.seed)
         scores = tested.to_json()
+        if settings.speaker_normalization:
+            scores["transductive"] = True
         enrolled = folds.predictions(ENROLLMENT) if can_enroll else None
         if enrolled is not None:
             scores["enrollment"] = enrollment_scores(enrolled, folds.classes)
@@ -194,13 +210,15 @@ def train(
         if enrolled is not None:
             progress.say(enrollment_sentence(scores["enrollment"]))
         _say_warnings(corpus, progress)
+        if settings.speaker_normalization:
+            progress.say(f"! {TRANSDUCTIVE}")
         if exported := _exported_before(out, Path(model), cache.name):
             progress.say(f"exported by an earlier call: {exported}")
             return exported
         with progress.stage("fit on all speakers"):
             everyone = folds.all_speakers(validation=recipe.needs_validation)
             network = recipe.fit(everyone)
-            if isinstance(recipe.spec, FeatureTable):
+            if not is_exported:
                 version = _save(network, out / "model.keras")
             else:
                 exportable = ExportableModel(

@@ -15,8 +15,9 @@ from serkit.cli.main import main
 from serkit.datasets.audit import audit
 from serkit.errors import InputError, LeakError
 from serkit.metrics.selective import threshold_for_coverage
+from serkit.models.whisper import WhisperSettings, whisper_encoder
 from serkit.progress import SilentProgress
-from serkit.studies import train_recipes
+from serkit.studies import classifier_kinds, train_recipes
 from serkit.studies.cross_validation import FoldRun
 from serkit.studies.train import TrainSettings, train
 from serkit.uncertainty.temperature import best_temperature
@@ -64,6 +65,43 @@ def _head(rows: np.ndarray, clips, classes) -> keras.Model:
     labels = np.array([classes.index(clip.emotion) for clip in clips])
     everyone = serkit.Speakers(heard, frozenset(), frozenset())
     return serkit.fit_linear_head(serkit.Examples(rows, heard, labels), everyone, len(classes))
+
+
+def test_scores_of_normalised_speakers_are_marked_and_nothing_is_exported(
+    root, corpus, own_features, tmp_path, capsys
+):
+    options = ["--classifier", "features", "--features", str(own_features), "--folds", "3"]
+    options += ["--speaker-normalization", "--out", str(tmp_path / "run")]
+    assert main(["train", str(root), *options]) == 0
+    assert "! TRANSDUCTIVE: the mean of all clips of a test speaker" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["transductive"] is True
+    assert main(["runs", str(tmp_path / "run")]) == 0
+    assert "TRANSDUCTIVE, UAR" in capsys.readouterr().out
+    # The last fit is on all features, less the mean of each speaker.
+    frame = pd.DataFrame(np.load(own_features).astype("float32"))
+    speakers = [clip.speaker for clip in corpus.clips]
+    centred = (frame - frame.groupby(speakers).transform("mean")).to_numpy("float32")
+    expected = _head(centred, corpus.clips, corpus.classes("emotion"))
+    found = keras.models.load_model(tmp_path / "run" / "model.keras")
+    np.testing.assert_allclose(found(centred), expected(centred), rtol=1e-3, atol=1e-3)
+    assert main(["train", str(root), *options, "--export", str(tmp_path / "model")]) == 2
+    assert "must not be given with --speaker-normalization" in capsys.readouterr().err
+    with pytest.raises(InputError, match="is for linear classifiers of features only"):
+        TrainSettings((str(root),), "compact", speaker_normalization=True)
+
+
+def test_an_encoder_whose_speakers_are_normalised_is_not_exported(root, tmp_path, monkeypatch):
+    encoder = whisper_encoder(WhisperSettings(depth=1, width=64), "whisper-tiny.en")
+    monkeypatch.setattr(classifier_kinds, "whisper_from_preset", lambda *given: encoder)
+    monkeypatch.setattr(classifier_kinds, "find_weights", lambda name, track: Path("found"))
+    settings = TrainSettings((str(root),), folds=3, speaker_normalization=True)
+    found = train(settings, tmp_path / "run", tmp_path / "model", SilentProgress())
+    assert found == tmp_path / "run" / "model.keras"
+    assert not (tmp_path / "model").exists()
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["transductive"] is True
+    assert "enrollment" not in metrics
 
 
 def test_predictions_are_those_of_fits_on_all_other_folds(trained, corpus, own_features):
