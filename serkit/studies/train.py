@@ -181,10 +181,8 @@ def train(
                 speaker_normalization=settings.speaker_normalization,
             )
         run.begin_work()
-        is_exported = not (isinstance(recipe.spec, FeatureTable) or settings.speaker_normalization)
-        can_enroll = (
-            isinstance(recipe.spec, SpeechFeatures) and is_exported and has_enough_clips(corpus)
-        )
+        can_enroll = isinstance(recipe.spec, SpeechFeatures) and has_enough_clips(corpus)
+        can_enroll = can_enroll and not settings.speaker_normalization
         with progress.stage(f"{settings.folds} folds of speakers"):
             for fold in folds:
                 progress.say(f"   fold {fold.number} of {settings.folds}")
@@ -218,7 +216,7 @@ def train(
         with progress.stage("fit on all speakers"):
             everyone = folds.all_speakers(validation=recipe.needs_validation)
             network = recipe.fit(everyone)
-            if not is_exported:
+            if isinstance(recipe.spec, FeatureTable) or settings.speaker_normalization:
                 version = _save(network, out / "model.keras")
             else:
                 exportable = ExportableModel(
