@@ -1,7 +1,7 @@
 """Pages of the documentation site that are not in docs/: a hook of MkDocs, see mkdocs.yml.
 
 README.md becomes the first page. The pages of commands and of the Python API are made from the
-parsers and from ``serkit/__init__.pyi``.
+parsers and from ``serkit/__init__.pyi``, those of the tutorials from their notebooks.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+from nbconvert import MarkdownExporter
 
 from serkit.cli.parser import build_parser
 
@@ -32,12 +33,17 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, name, content=_relinked(content)))
     files.append(File.generated(config, "commands.md", content=commands_page()))
     files.append(File.generated(config, "api.md", content=api_page()))
+    for notebook in sorted((PROJECT / "docs" / "tutorials").glob("*.ipynb")):
+        for name, content in notebook_page(notebook).items():
+            files.append(File.generated(config, f"tutorials/{name}", content=content))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Let links of docs/ to the project's folder lead to the pages of the site."""
-    return markdown.replace("](../", "](")
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Let links to the project's folder and to notebooks lead to the pages of the site."""
+    if not page.file.src_uri.startswith("tutorials/"):
+        markdown = markdown.replace("](../", "](")
+    return markdown.replace(".ipynb)", ".md)")
 
 
 def on_page_content(html: str, **_: Any) -> str:
@@ -49,6 +55,19 @@ def _relinked(content: str) -> str:
     """Return a page of the project's folder with links as from docs/."""
     content = content.replace("](docs/", "](").replace("](README.md", "](index.md")
     return re.sub(r"\[([^\]]*)\]\((?:CITATION\.cff|LICENSE)\)", r"`\1`", content)
+
+
+def notebook_page(notebook: Path) -> dict[str, str | bytes]:
+    """Return the Markdown of a notebook with its outputs, and its figures, by file name."""
+    body, resources = MarkdownExporter().from_filename(str(notebook))
+    body = body.replace("```python\n%%bash", "```bash\n%%bash")
+    # The theme has a style for tables that have none.
+    body = re.sub(r"<style scoped>.*?</style>\n", "", body, flags=re.DOTALL)
+    body = body.replace('<table border="1" class="dataframe">', "<table>")
+    figures = {f"{notebook.stem}-{name}": data for name, data in resources["outputs"].items()}
+    for name in resources["outputs"]:
+        body = body.replace(f"]({name})", f"]({notebook.stem}-{name})")
+    return {f"{notebook.stem}.md": body, **figures}
 
 
 def commands_page() -> str:

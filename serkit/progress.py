@@ -24,7 +24,10 @@ class Progress:
     def __init__(self) -> None:
         self._start = time.monotonic()
         # Use 100 columns when output is piped.
-        self._console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+        # Jupyter sets FORCE_COLOR for its shells, which would draw bars into what it shows.
+        is_terminal = sys.stdout.isatty()
+        width = None if is_terminal else 100
+        self._console = Console(force_terminal=is_terminal, width=width, highlight=False)
 
     @property
     def verbose(self) -> int:

@@ -27,14 +27,15 @@ def site(tmp_path_factory) -> Path:
 
 
 def test_every_page_of_the_project_is_in_it(site):
-    pages = {path.stem for path in (PROJECT / "docs").glob("*.md")}
+    docs = PROJECT / "docs"
+    pages = {path.stem for pattern in ("*.md", "*.ipynb") for path in docs.rglob(pattern)}
     pages |= {"index", "api", "commands", "ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "SECURITY"}
-    assert {path.stem for path in site.glob("*.html")} - {"404"} == pages
+    assert {path.stem for path in site.rglob("*.html")} - {"404"} == pages
     assert "Speech emotion recognition" in (site / "index.html").read_text("utf-8")
 
 
 def test_nothing_is_loaded_from_elsewhere(site):
-    for page in site.glob("*.html"):
+    for page in site.rglob("*.html"):
         text = page.read_text("utf-8")
         loaded = re.findall(r"<(?:script|img|iframe|source)[^>]* src=\"?(https?:[^\" >]+)", text)
         loaded += re.findall(r"<link[^>]* href=\"?(https?:[^\" >]+)", text)

@@ -16,6 +16,14 @@ def test_a_progress_bar_yields_every_item_and_is_a_line_where_there_is_no_termin
     assert capsys.readouterr().out == "   reading: 0 s\n"
 
 
+def test_jupyter_asks_for_colours_and_gets_lines(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    progress = Progress()
+    list(progress.progress_bar("reading")([3], 1))
+    progress.class_counts_table("clips", {"rare": 2})
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_class_counts_show_the_largest_first(capsys):
     Progress().class_counts_table("clips", {"rare": 2, "common": 40})
     out = capsys.readouterr().out

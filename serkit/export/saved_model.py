@@ -1,6 +1,7 @@
 """Export a classifier as a SavedModel that takes the bytes of WAV files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,25 @@ def export_model(
     with replacing(version) as partial:
         shared = _SharedFunctions(model)
         functions = _signature_functions(model, shared)
-        tf.saved_model.save(_Variables(model, shared), str(partial), functions)
+        with _without_log():
+            tf.saved_model.save(_Variables(model, shared), str(partial), functions)
         write_json(partial / DETAILS_FILE, all_details)
         write_text(partial / _LABELS, "".join(f"{label}\n" for label in model.classes))
         write_text(partial / MODEL_CARD, model_card(all_details))
         write_warm_up(partial / WARM_UP_FILE, version.parent.name, model)
     return version
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep TensorFlow from logging the temporary name of a version."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Variables(tf.Module):
