@@ -1,5 +1,6 @@
 """Write the report page of a comparison."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ class ArmSections:
         """Return the sections, in their order on the report page."""
         sections = [
             self._measures(),
-            self._detectable_differences(),
+            # A few speakers have no intervals, so that nothing can be said.
+            *([self._detectable_effects()] if self._has_intervals() else []),
             self._errors(),
             self._speakers(),
         ]
@@ -96,7 +98,10 @@ class ArmSections:
         text = [difference["verdict"] + "." for difference in self.differences.values()]
         return Section(self._title("what helps"), text, tables, section_figures)
 
-    def _detectable_differences(self) -> Section:
+    def _has_intervals(self) -> bool:
+        return any(found["uar"]["visible"] is not None for found in self.differences.values())
+
+    def _detectable_effects(self) -> Section:
         rows = []
         for name, difference in self.differences.items():
             needed = difference["speakers_needed"]
@@ -106,16 +111,19 @@ class ArmSections:
                 for key in ("visible", "visible_with_more_seeds")
             ]
             rows.append([name, str(difference["speakers"]), *detectable, *speakers_needed])
-        columns = ["arm", "speakers", "points that would be seen", "with very many seeds"]
+        columns = ["arm", "speakers", "minimum detectable effect", "the same, with many seeds"]
         columns += [f"speakers for {100 * effect:g}" for effect in EFFECT_SIZES]
+        # Without intervals or several seeds, whole columns are empty.
+        filled = [any(row[i] for row in rows) for i in range(len(columns))]
+        header, *rows = [list(itertools.compress(row, filled)) for row in (columns, *rows)]
         text = (
-            "How large a difference this comparison would have seen in four cases of five, of one "
-            "arm alone at the 5 % level (several arms, corrected for their number, take more); "
-            "what it would see if each arm were trained with very many seeds (known "
-            "where an arm has several); and how many such speakers it takes to see a difference of "
+            "The minimum detectable effect is the difference in points of UAR that such a "
+            "comparison shows in four cases of five, of one arm alone at the 5 % level (several "
+            "arms, corrected for their number, take more). More seeds make it smaller, where the "
+            "randomness of training is known; more speakers, too: so many show a difference of "
             f"{', '.join(f'{100 * effect:g}' for effect in EFFECT_SIZES)} points."
         )
-        return Section(self._title("what could be seen at all"), [text], [Table(columns, rows)])
+        return Section(self._title("minimum detectable effect"), [text], [Table(header, rows)])
 
     def _errors(self) -> Section:
         recalls = {

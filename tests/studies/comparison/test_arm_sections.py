@@ -22,9 +22,9 @@ def test_every_arm_has_its_verdict_and_its_row(sections, pretended):
     assert "forest-k-fold-compact" in section.figures
 
 
-def test_what_could_be_seen_and_how_many_speakers_it_takes(sections, pretended):
+def test_the_minimum_detectable_effect_and_how_many_speakers_it_takes(sections, pretended):
     arms = pretended[1]["protocols"]["k-fold"]["classifiers"]["compact"]["arms"]
-    first, second = sections["what could be seen at all"].tables[0].rows
+    first, second = sections["minimum detectable effect"].tables[0].rows
     assert first[0] == "oversampling"
     assert first[3] != second[3] == ""
     assert second[-3:] == [

@@ -55,7 +55,7 @@ def test_every_part_of_the_comparison_is_on_it(page):
     heads = re.findall(r"<h2>(.*?)</h2>", text)
     for wanted in (
         *("compact, k-fold: what helps", "LEAKY, resnet50-head, random: speaker by speaker"),
-        *("compact, k-fold: what could be seen at all", "What is in the recordings"),
+        *("compact, k-fold: minimum detectable effect", "What is in the recordings"),
         *("What the GANs of dcgan make", "Leaky beside honest", "Which corpus is it?"),
         *("What listeners make of crema-d", "From recording to spectrogram"),
         "How this was made",
