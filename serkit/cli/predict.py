@@ -11,7 +11,7 @@ from serkit.cli.predict_output import (
     CsvTable,
     as_json,
     most_probable,
-    print_problem,
+    print_message,
     print_text,
 )
 from serkit.errors import InputError, check_range
@@ -126,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
         check_range("top", options.top, 1)
     files, folder_problems = _find_files(options.files)
     for line in folder_problems:
-        print_problem(line)
+        print_message(line)
     _check_figure(options, files)
     drawn: list[Any] = []
     has_problem = bool(folder_problems)
@@ -240,6 +240,8 @@ def _predict_here(options: argparse.Namespace, files: Sequence[str]) -> Iterator
             if problems:
                 raise InputError(f"for enrollment, {problems[0]}")
             speaker = loaded.enroll(enrolled, "neutral" if options.enroll_neutral else None)
+            clips = counted(len(enrolled), "recording")
+            print_message(f"adapted to the speaker of {clips}")
         if options.timeline:
             yield from _timelines(loaded, files, speaker)
         else:

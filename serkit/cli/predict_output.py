@@ -28,7 +28,8 @@ def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
     return sorted(prediction.probabilities.items(), key=lambda item: -item[1])
 
 
-def print_problem(line: str) -> None:
+def print_message(line: str) -> None:
+    """Print a line beside the predictions, so that these can be read by a program."""
     print(f"serkit predict: {printable(line)}", file=sys.stderr)
 
 
@@ -42,7 +43,7 @@ def as_json(prediction: "Prediction") -> dict[str, Any]:
 
 def print_text(prediction: "Prediction") -> None:
     if prediction.problem:
-        print_problem(f"{prediction.file}: {prediction.problem}")
+        print_message(f"{prediction.file}: {prediction.problem}")
     else:
         print(format_prediction(prediction), flush=True)
 

@@ -122,7 +122,9 @@ def test_predict_adapts_to_the_speaker(option, adaptive_version, files, capsys):
     expected = model.predict(files[3], speaker=speaker)
     call = ["predict", str(adaptive_version), str(files[3]), "--json", option, *map(str, files[:3])]
     assert main(call) == 0
-    found = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert "adapted to the speaker of 3 recordings" in printed.err
+    found = json.loads(printed.out)
     # The command does not optimise the graph, so the last bits may differ.
     assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
     assert found["probabilities"] != pytest.approx(model.predict(files[3]).probabilities, abs=1e-3)
