@@ -95,7 +95,7 @@ def timeline_figure(moments: Sequence[Any], title: str) -> Figure:
         title: name of the recording.
 
     Returns:
-        A figure in which the windows where the model abstains are grey below the axis.
+        A figure in which the windows where the model abstains are hatched below the axis.
     """
     figure, axes = one_panel(9.0, 3.6)
     centres = np.array([(moment.start + moment.end) / 2 for moment in moments])
@@ -110,13 +110,24 @@ def timeline_figure(moments: Sequence[Any], title: str) -> Figure:
         bottom += heights
     for index, moment in enumerate(moments):
         if moment.abstain:
-            axes.axvspan(edges[index], edges[index + 1], -0.06, 0, color="#9aa0a6", clip_on=False)
+            # Hatched: no class is, and it is seen without colour.
+            axes.axvspan(
+                edges[index],
+                edges[index + 1],
+                -0.06,
+                0,
+                facecolor="white",
+                edgecolor="black",
+                hatch="////",
+                linewidth=0,
+                clip_on=False,
+            )
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0, 1)
     axes.set_title(_shortened(title), fontsize=10, parse_math=False)
-    axes.set_xlabel("middle of the window, in seconds (grey: the model abstains)", labelpad=8)
+    axes.set_xlabel("middle of the window, in seconds (hatched: the model abstains)", labelpad=8)
     axes.set_ylabel("probability")
-    axes.tick_params(axis="x", pad=8)
+    axes.tick_params(axis="x", pad=15)
     tidy(axes)
     legend(figure, axes)
     return figure

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from serkit.errors import check_range
+from serkit.errors import InputError, check_range
 from serkit.serving.client import Client
 from serkit.serving.local import ExportedModel
 from serkit.serving.prediction import Prediction
@@ -61,7 +61,8 @@ def timeline(
         The windows in their order; for a file that cannot be read one with a ``problem``.
 
     Raises:
-        InputError: if ``seconds`` or ``hop`` is out of range, or as ``predict_wav`` of the model.
+        InputError: if ``model`` is a path or an address, ``seconds`` or ``hop`` is out of range, or
+            as ``predict_wav`` of the model.
 
     Example:
         .. code-block:: python
@@ -70,6 +71,11 @@ def timeline(
             for moment in serkit.timeline(model, "interview.wav"):
                 print(moment.start, moment.label, moment.probabilities)
     """
+    if isinstance(model, str | Path):
+        raise InputError(
+            "`model` must be what `serkit.load_model` or `serkit.connect` returns. "
+            f"Received: {str(model)!r}."
+        )
     check_range("seconds", seconds, 0.5, 30.0)
     check_range("hop", hop, 0.1, 30.0)
     options: dict[str, Any] = {} if speaker is None else {"speaker": speaker}

@@ -79,6 +79,11 @@ def test_lengths_are_checked(model, recording, options):
         list(serkit.timeline(model, recording, **options))
 
 
+def test_a_path_is_not_a_model(recording):
+    with pytest.raises(InputError, match="`model` must be"):
+        list(serkit.timeline("saved_models/mine", recording))
+
+
 def test_an_enrolled_speaker_is_used(adaptive_version, adaptive_classifier, recording):
     model = serkit.load_model(adaptive_version)
     speaker = np.ones(adaptive_classifier.shape, np.float32)
